@@ -241,6 +241,7 @@ class FrameOutcome(Record, kw_only=True):
     latency_s: float
     met_deadline: bool
     power_w: float | None = None
+    preprocess_s: float = 0.0  # the part of latency_s before the engine
 
 
 class RunHeader(Record, kw_only=True):

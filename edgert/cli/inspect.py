@@ -1,0 +1,112 @@
+"""`edgert inspect MODEL.onnx`: what a graph costs, which branches can go, what would merge."""
+
+import argparse
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from edgert.cli.output import print_json, print_table
+from edgert.errors import PreconditionError, UsageError
+from edgert.units import text_from_bytes, text_from_count
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's flags."""
+    parser.add_argument("model", type=Path, metavar="MODEL.onnx", help="any ONNX file")
+    add_input_shape_argument(parser)
+
+
+def add_input_shape_argument(parser: argparse.ArgumentParser) -> None:
+    """--input-shape, for graphs with free dimensions."""
+    parser.add_argument(
+        "--input-shape",
+        action="append",
+        default=[],
+        metavar="NAME=1,3,224,224",
+        help="static shape of an input with free dimensions (may be given several times)",
+    )
+
+
+def input_shapes(texts: list[str]) -> dict[str, list[int]]:
+    """Parse NAME=1,3,224,224 items.
+
+    Raises:
+        UsageError: An item is not of that form.
+    """
+    shapes = {}
+    for text in texts:
+        name, _, dims = text.rpartition("=")
+        try:
+            shape = [int(d) for d in dims.split(",")]
+        except ValueError:
+            shape = []
+        if not name or not shape or min(shape) < 1:
+            raise UsageError(
+                "--input-shape",
+                expected="NAME=1,3,224,224",
+                got=f"'{text}'",
+                advice="Write the input's name, '=', and its sizes with commas between",
+            )
+        shapes[name] = shape
+    return shapes
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the inspection; the JSON form is stable."""
+    from edgert.surgery.cost import cost_of
+    from edgert.surgery.graph import load_graph
+    from edgert.surgery.merge_linear import explain_merges, merge_linear
+    from edgert.surgery.residuals import find_residual_branches
+
+    graph = load_graph(arguments.model, input_shapes=input_shapes(arguments.input_shape))
+    cost = cost_of(graph)
+    branches = find_residual_branches(graph)
+    merged_macs = cost.macs
+    with contextlib.suppress(PreconditionError):  # nothing to merge
+        merged_macs = cost_of(merge_linear(graph)).macs
+    if arguments.json:
+        print_json(
+            {
+                "macs": cost.macs,
+                "parameters": cost.parameters,
+                "merged_macs": merged_macs,
+                "residual_branches": [
+                    {"name": b.name, "macs": b.macs, "shortcut": b.shortcut} for b in branches
+                ],
+                "unknown_operators": cost.unknown_operators,
+            }
+        )
+        return 0
+    print(f"{arguments.model}: {len(graph.nodes)} nodes")
+    print(f"  multiply-accumulates  {text_from_count(cost.macs, 'MACs')}")
+    print(f"  parameters            {text_from_count(cost.parameters)}")
+    print(f"  activations           {text_from_bytes(cost.activation_bytes)} written in all")
+    if cost.unknown_operators:
+        print(f"  NOT counted           {', '.join(cost.unknown_operators)}")
+    _print_merges(explain_merges(graph), cost.macs, merged_macs)
+    print(f"{len(branches)} residual branches")
+    print_table(
+        [
+            {
+                "name": f"  {branch.name}",
+                "MACs": text_from_count(branch.macs),
+                "share": f"{branch.macs / max(cost.macs, 1):.1%}",
+                "shortcut": branch.shortcut,
+            }
+            for branch in branches
+        ]
+    )
+    return 0
+
+
+def _print_merges(findings: list[Any], macs: int, merged_macs: int) -> None:
+    if merged_macs < macs:
+        saved = 1 - merged_macs / macs
+        print(
+            f"merge_linear: {text_from_count(merged_macs, 'MACs')} after it, {saved:.1%} less "
+            "than exported, same outputs"
+        )
+    else:
+        print("merge_linear: nothing to merge")
+    for finding in findings:
+        print(f"  {finding.outer}: {finding.reason}")

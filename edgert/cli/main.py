@@ -1,0 +1,63 @@
+"""`edgert VERB …`: finds the verb's file, runs it, and turns errors into one line."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+import edgert
+from edgert.errors import EdgertError, UsageError
+
+# Verb to the line that --help shows; each verb is the module edgert.cli.VERB, imported on use.
+VERBS = {
+    "build": "derive, compile and verify the engines of a family",
+    "profile": "measure latency, accuracy and energy of a family's engines",
+    "run": "play a video through the engines, switching between frames",
+    "inspect": "print cost, residual branches and possible merges of any ONNX file",
+    "derive": "apply a list of edits to any ONNX file",
+    "doctor": "say what is installed, built, stale or missing",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb. Returns 0, or 1 for an error that the operator can act on, 2 for usage."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    verb = next((word for word in arguments if not word.startswith("-")), None)
+    parser = _parser(verb)
+    parsed = parser.parse_args(arguments)
+    if parsed.verb is None:
+        parser.print_help()
+        return 2
+    module = importlib.import_module(f"edgert.cli.{parsed.verb}")
+    try:
+        status: int = module.run(parsed)
+    except UsageError as error:
+        print(f"edgert {parsed.verb}: {error}", file=sys.stderr)
+        return 2
+    except EdgertError as error:
+        print(f"edgert {parsed.verb}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"edgert {parsed.verb}: stopped", file=sys.stderr)
+        return 130
+    return status
+
+
+def _parser(verb: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="edgert",
+        description="One vision model as a family of engines, switched between video frames so "
+        "that a deadline, a power budget and a temperature limit hold.",
+    )
+    parser.add_argument("--version", action="version", version=f"edgert {edgert.__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
+    for name, line in VERBS.items():
+        subparser = verbs.add_parser(name, help=line, description=f"{line[0].upper()}{line[1:]}.")
+        if name == verb:  # the others' arguments need not be known, nor their modules imported
+            importlib.import_module(f"edgert.cli.{name}").add_arguments(subparser)
+            subparser.add_argument("--json", action="store_true", help="print JSON on stdout")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
