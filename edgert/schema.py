@@ -5,6 +5,8 @@ records themselves.
 """
 
 import re
+import typing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -102,6 +104,10 @@ def _explain(
             advice=f"Add {found['field']}",
         ) from cause
     value = _value_at(content, steps)
+    if "Invalid enum value" in message:
+        raise error(
+            where, expected=_choices_at(kind, steps), got=repr(value), advice="Correct the value"
+        ) from cause
     expected = _EXPECTED_GOT.search(message) or _EXPECTED.search(message)
     raise error(
         where,
@@ -123,29 +129,38 @@ def _value_at(content: Any, steps: str) -> Any:
 
 def _fields_at(kind: Any, steps: str) -> str:
     """The field names that a record knows, where the path leads to one through plain fields."""
-    for name in re.findall(r"[^.\[\]\d]+", steps):
-        kind = _field_type(kind, name)
-        if kind is None:
-            return ""
-    names = getattr(kind, "__struct_fields__", None)
+    names = getattr(_inside(_type_at(kind, steps), _is_record), "__struct_fields__", None)
     return f"fields among {', '.join(names)}" if names else ""
 
 
-def _field_type(kind: Any, name: str) -> Any:
-    try:
-        fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
-    except TypeError:
-        return None
-    return _record_inside(fields.get(name))
+def _choices_at(kind: Any, steps: str) -> str:
+    """The values of a Literal, where the path leads to one."""
+    literal = _inside(_type_at(kind, steps), _is_literal)
+    values = typing.get_args(literal)
+    return " or ".join(repr(value) for value in values) if values else "one of the known values"
 
 
-def _record_inside(kind: Any) -> Any:
-    """The record type in `list[Record]`, `Record | None` or an annotated one of these."""
-    if hasattr(kind, "__struct_fields__"):
+def _type_at(kind: Any, steps: str) -> Any:
+    for name in re.findall(r"[^.\[\]\d]+", steps):
+        record = _inside(kind, _is_record)
+        if record is None:
+            return None
+        kind = {f.encode_name: f.type for f in msgspec.structs.fields(record)}.get(name)
+    return kind
+
+
+def _is_record(kind: Any) -> bool:
+    return hasattr(kind, "__struct_fields__")
+
+
+def _is_literal(kind: Any) -> bool:
+    return typing.get_origin(kind) is typing.Literal
+
+
+def _inside(kind: Any, wanted: Callable[[Any], bool]) -> Any:
+    """The wanted type in `list[Type]`, `Type | None` or an annotated one of these, or None."""
+    if kind is None or wanted(kind):
         return kind
-    for part in getattr(kind, "__args__", ()):
-        inside = _record_inside(part)
-        if inside is not None:
-            return inside
-    origin = getattr(kind, "__origin__", None)
-    return _record_inside(origin) if origin is not None and origin is not list else None
+    parts = [*getattr(kind, "__args__", ()), getattr(kind, "__origin__", None)]
+    found = (_inside(p, wanted) for p in parts if p is not None and p is not list)
+    return next((part for part in found if part is not None), None)
