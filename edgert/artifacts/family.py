@@ -9,7 +9,7 @@ import yaml
 
 from edgert.artifacts.files import sha256_from_file, write_atomically
 from edgert.errors import ArtifactError
-from edgert.records import Family
+from edgert.records import Family, InputSpec
 from edgert.schema import record_from_yaml
 
 
@@ -111,6 +111,8 @@ def _check_hash(file: Path, field: str, path: Path, stated: str | None) -> None:
 
 def _without_defaults(content: Any, record: Any) -> Any:
     """Drop fields that hold their default; family.yaml is read and written by people."""
+    if isinstance(record, InputSpec):
+        return content  # preprocessing is spelt out: a wrong guess there is hard to see
     if isinstance(record, msgspec.Struct):
         kept = {}
         for field in msgspec.structs.fields(record):

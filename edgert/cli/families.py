@@ -59,3 +59,9 @@ def open_built(folder: FamilyFolder, backend: Backend) -> BuiltSet:
 def backend_from(arguments: argparse.Namespace) -> Backend:
     """The backend that --backend and --threads ask for."""
     return open_backend(arguments.backend, threads=arguments.threads)
+
+
+def profile_path(folder: FamilyFolder, backend: Backend, board: str) -> Path:
+    """Where a family's profile for this device, and an emulated board if any, lies."""
+    stem = f"{backend.device()}.{Path(board).stem}" if board else backend.device()
+    return Path("profiles") / "measured" / folder.family.name / f"{stem}.json"

@@ -31,8 +31,8 @@ class EngineEnergy:
     provenance: Provenance
 
 
-# From an engine's latency_s and MACs to its power and energy; the board answers.
-EnergyOf = Callable[[float, int], EngineEnergy]
+# From each engine's latency_s and MACs to its power and energy; the board answers for all at once.
+EnergyOf = Callable[[Mapping[str, tuple[float, int]]], Mapping[str, EngineEnergy]]
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,15 @@ def profile_engines(
     accuracies = {}
     if labelled is not None:
         accuracies = measure_accuracies(engines, labelled, progress=say)
+    energies: Mapping[str, EngineEnergy] = {}
+    if energy_of is not None:
+        macs = {engine.name: engine.cost.macs for engine in engines.manifest.engines}
+        energies = energy_of({name: (latencies[name].median_s, macs[name]) for name in macs})
     entries = []
     for engine in engines.manifest.engines:
         name = engine.name
         accuracy, source = _accuracy(engines, name, accuracies.get(name), agreements[name])
-        energy = energy_of(latencies[name].median_s, engine.cost.macs) if energy_of else None
+        energy = energies.get(name)
         entries.append(
             ProfileEntry(
                 name=name,

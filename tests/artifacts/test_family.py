@@ -24,8 +24,9 @@ def test_family_written_and_read_is_the_same(tiny_family: Path, tmp_path: Path):
 
 def test_saved_family_leaves_defaults_out(tiny_family: Path):
     text = (tiny_family / "family.yaml").read_text()
-    assert "std" not in text  # the default
-    assert "mean" in text
+    assert "license" not in text  # the default
+    assert "ignore_label" in text
+    assert "color_order" in text  # preprocessing is spelt out whole
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,108 @@
+import json
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from edgert.cli.main import main
+
+
+def inspect(path: Path, capsys, *flags: str) -> dict:
+    assert main(["inspect", str(path), "--json", *flags]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_json_has_the_stable_form(tiny_family: Path, capsys):
+    found = inspect(tiny_family / "base.onnx", capsys)
+    assert set(found) == {
+        "macs", "parameters", "merged_macs", "residual_branches", "unknown_operators",
+    }  # fmt: skip
+    assert [b["name"] for b in found["residual_branches"]] == [
+        "block1.mix", "block2.mix", "block3.mix",
+    ]  # fmt: skip
+    # one block: 3x3 from 8 to 16 channels and 1x1 back, at 6x8
+    block_macs = 6 * 8 * (9 * 8 * 16 + 16 * 8)
+    for branch in found["residual_branches"]:
+        assert branch == {"name": branch["name"], "macs": block_macs, "shortcut": "identity"}
+    stem, down = 6 * 8 * 16 * 3 * 8, 3 * 4 * 4 * 8 * 8
+    linears, fuse, predict = (48 + 12) * 8 * 16, 48 * 32 * 16, 48 * 16 * 3
+    assert found["macs"] == 3 * block_macs + stem + down + linears + fuse + predict
+    assert found["merged_macs"] == found["macs"] - fuse
+    assert found["unknown_operators"] == []
+
+
+def test_text_says_what_would_merge(tiny_family: Path, capsys):
+    assert main(["inspect", str(tiny_family / "base.onnx")]) == 0
+    text = capsys.readouterr().out
+    assert "3 residual branches" in text
+    assert "merge_linear:" in text
+    assert "less than exported" in text
+
+
+def make_model(path: Path, *nodes, shape=("batch", 4), domain: str = "") -> Path:
+    graph = helper.make_graph(
+        list(nodes),
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+    )
+    opsets = [helper.make_opsetid("", 18)] + ([helper.make_opsetid(domain, 1)] if domain else [])
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), str(path))
+    return path
+
+
+def test_unknown_operators_are_listed_never_zero_in_silence(tmp_path: Path, capsys):
+    node = helper.make_node("Mystery", ["x"], ["y"], domain="com.example")
+    found = inspect(make_model(tmp_path / "m.onnx", node, domain="com.example"), capsys)
+    assert any("Mystery" in name for name in found["unknown_operators"])
+
+
+def test_free_dimensions_need_a_shape(tmp_path: Path, capsys):
+    path = make_model(
+        tmp_path / "m.onnx", helper.make_node("Relu", ["x"], ["y"]), shape=("n", "m")
+    )
+    assert main(["inspect", str(path)]) == 1
+    assert "Give one: --input-shape x=1,3,224,224" in capsys.readouterr().err
+    assert inspect(path, capsys, "--input-shape", "x=2,5")["macs"] == 0
+
+
+@pytest.mark.parametrize("text", ["x", "x=", "x=1,a", "=1,2", "x=0,2"])
+def test_a_malformed_shape_is_a_usage_error(tmp_path: Path, capsys, text: str):
+    path = make_model(tmp_path / "m.onnx", helper.make_node("Relu", ["x"], ["y"]))
+    assert main(["inspect", str(path), "--input-shape", text]) == 2
+    assert "expected NAME=1,3,224,224" in capsys.readouterr().err
+
+
+def test_a_shape_for_an_input_that_is_not_there_is_refused(tmp_path: Path, capsys):
+    path = make_model(tmp_path / "m.onnx", helper.make_node("Relu", ["x"], ["y"]))
+    assert main(["inspect", str(path), "--input-shape", "z=1,2"]) == 1
+    assert "names among ['x']" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("keep", [0, 7, 100, 0.5, 0.99])
+def test_a_truncated_file_is_one_line(tiny_family: Path, tmp_path: Path, capsys, keep: float):
+    data = (tiny_family / "base.onnx").read_bytes()
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(data[: int(keep * len(data)) if keep < 1 else int(keep)])
+    assert main(["inspect", str(path)]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith(f"edgert inspect: read {path}: expected")
+
+
+@pytest.mark.parametrize("content", [b"not a model", b"\x00" * 64, bytes(range(256))])
+def test_what_is_no_model_is_one_line(tmp_path: Path, capsys, content: bytes):
+    (tmp_path / "m.onnx").write_bytes(content)
+    assert main(["inspect", str(tmp_path / "m.onnx")]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_missing_weights_are_named(bundled_family: Path, tmp_path: Path, capsys):
+    (tmp_path / "base.onnx").write_bytes((bundled_family / "base.onnx").read_bytes())
+    assert main(["inspect", str(tmp_path / "base.onnx")]) == 1
+    assert "base.weights" in capsys.readouterr().err
+    weights = (bundled_family / "base.weights").read_bytes()
+    (tmp_path / "base.weights").write_bytes(weights[: len(weights) // 2])
+    assert main(["inspect", str(tmp_path / "base.onnx")]) == 1
+    assert f"{len(weights) // 2} bytes" in capsys.readouterr().err
