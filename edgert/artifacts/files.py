@@ -12,11 +12,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgert.errors import ArtifactError
+from edgert.errors import ArtifactError, EdgertError
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # linux/fs.h
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_LITTLE_ROOM_BYTES = 1 << 20
 _DISK_TROUBLE = (*_FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
@@ -84,6 +85,11 @@ def staged_folder(target: Path) -> Iterator[Path]:
             if error.errno not in _DISK_TROUBLE:
                 raise
             raise _write_error(target, error) from error
+        except EdgertError as error:
+            if _room_bytes(staging) >= _LITTLE_ROOM_BYTES:
+                raise
+            # A runtime that writes files by itself seldom says that the disk was full.
+            raise _write_error(target, OSError(errno.ENOSPC, "a full one")) from error
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
@@ -147,6 +153,11 @@ def _sync(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _room_bytes(folder: Path) -> int:
+    state = os.statvfs(folder)
+    return state.f_bavail * state.f_frsize
 
 
 def _write_error(path: Path, error: OSError) -> ArtifactError:

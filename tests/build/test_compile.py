@@ -90,7 +90,8 @@ def test_another_device_makes_a_set_stale_in_words(tiny_family: Path, backend):
 def test_a_damaged_file_is_refused_and_built_again(tiny_family: Path, backend, file: str):
     built = build_family(load_family(tiny_family), backend, device="here").built
     path = built.path / file
-    path.write_bytes(path.read_bytes()[:-1] + b"\x01")
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(ArtifactError, match=f"{file}: expected sha256"):
         load_built(built.path)
     assert build_family(load_family(tiny_family), backend, device="here").rebuilt
@@ -155,21 +156,32 @@ def test_a_perturbed_weight_is_caught_by_the_gate(tiny_family: Path, backend):
     assert not (tiny_family / "built" / "here").exists()
 
 
-def test_kill_during_build_then_rebuild(tiny_family: Path):
-    command = [sys.executable, "-m", "edgert", "build", str(tiny_family), "--threads", "1"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    with process:
-        while process.poll() is None and not list((tiny_family / "built").glob("*/*.onnx")):
-            if list((tiny_family / "built").glob(".*.tmp/*.onnx")):  # in the middle of it
-                process.send_signal(signal.SIGKILL)
-                break
-    assert process.returncode == -signal.SIGKILL
-    assert not list((tiny_family / "built").glob("*/manifest.json"))
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    [device] = [p for p in (tiny_family / "built").iterdir() if not p.name.startswith(".")]
-    load_built(device)
-    assert not list((tiny_family / "built").glob(".*.tmp"))
+KILLED_AT_STEP = """
+import os, pathlib, signal, sys
+from edgert.artifacts import load_family
+from edgert.backends import open_backend
+from edgert.build.compile import build_family
+
+def progress(done, total, what):
+    if done == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+backend = open_backend("onnxruntime", threads=1)
+build_family(load_family(pathlib.Path(sys.argv[1])), backend, device="here", progress=progress)
+"""
+
+
+@pytest.mark.parametrize("step", [1, 3, 5])
+def test_kill_during_build_then_rebuild(tiny_family: Path, backend, step: int):
+    command = [sys.executable, "-c", KILLED_AT_STEP, str(tiny_family), str(step)]
+    killed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    built = tiny_family / "built"
+    assert list(built.glob(".here.*.tmp/*.onnx"))  # it was in the middle of it
+    assert not (built / "here").exists()
+    assert build_family(load_family(tiny_family), backend, device="here").rebuilt
+    load_built(built / "here")
+    assert not list(built.glob(".here.*.tmp"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("mount") is None, reason="needs mount")
