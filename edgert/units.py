@@ -23,6 +23,8 @@ def text_from_bytes(size_bytes: float) -> str:
 
 def text_from_duration(duration_s: float) -> str:
     """0.0123 becomes "12.3 ms", 75 becomes "1 min 15 s"."""
+    if duration_s == 0:
+        return "0 s"
     if duration_s < 1e-3:
         return f"{duration_s * 1e6:.0f} µs"
     if duration_s < 1:

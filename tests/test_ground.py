@@ -97,7 +97,7 @@ def test_bytes_as_people_read_them(size: int, text: str):
 
 @pytest.mark.parametrize(
     ("duration_s", "text"),
-    [(5e-5, "50 µs"), (0.0123, "12.3 ms"), (2.5, "2.5 s"), (75, "1 min 15 s")],
+    [(0, "0 s"), (5e-5, "50 µs"), (0.0123, "12.3 ms"), (2.5, "2.5 s"), (75, "1 min 15 s")],
 )
 def test_durations_as_people_read_them(duration_s: float, text: str):
     assert text_from_duration(duration_s) == text

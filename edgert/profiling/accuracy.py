@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgert.preprocess import bilinear_resize
+from edgert.resize import bilinear_resize
 
 Array = NDArray[Any]
 
@@ -57,7 +57,8 @@ def segmentation_labels(logits: Array, height: int, width: int) -> Array:
         resized = logits[0]
     else:
         resized = bilinear_resize(logits[0], height, width)
-    return resized.argmax(axis=0)
+    labels: Array = resized.argmax(axis=0)
+    return labels
 
 
 def measure_miou(

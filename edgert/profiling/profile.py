@@ -1,5 +1,6 @@
 """Latency, accuracy, agreement and energy of every engine of a set, as one profile."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -77,7 +78,7 @@ def profile_engines(
     say = progress or (lambda *_: None)
     tensor = engines.preprocess(frames[0]).copy()
     latencies = measure_latencies(
-        {name: (lambda run=run: run(tensor)) for name, run in engines.runs.items()},
+        {name: functools.partial(run, tensor) for name, run in engines.runs.items()},
         rounds=rounds,
         progress=lambda done, total, _: say(done, total, "latency"),
     )
