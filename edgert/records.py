@@ -28,7 +28,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 # ---------------------------------------------------------------- models and families
 
 
-class TensorSpec(Record, kw_only=True):
+class TensorSpec(Record, frozen=True, kw_only=True):
     """A tensor at a graph's edge: its name, static shape and numpy dtype name."""
 
     name: str
@@ -36,7 +36,7 @@ class TensorSpec(Record, kw_only=True):
     dtype: str = "float32"
 
 
-class InputSpec(Record, kw_only=True):
+class InputSpec(Record, frozen=True, kw_only=True):
     """How a frame becomes the model's input: (1, 3, H, W), `(pixel * scale - mean) / std`."""
 
     name: str
@@ -57,7 +57,7 @@ class InputSpec(Record, kw_only=True):
         return self.shape[3]
 
 
-class Accuracy(Record, kw_only=True):
+class Accuracy(Record, frozen=True, kw_only=True):
     """A score on labelled frames, with what it was measured on."""
 
     metric: Literal["miou", "top1"]
@@ -66,7 +66,7 @@ class Accuracy(Record, kw_only=True):
     dataset: str
 
 
-class Configuration(Record, kw_only=True):
+class Configuration(Record, frozen=True, kw_only=True):
     """One choice of edits on the base model; the paper's "dynamic configuration"."""
 
     name: Name
@@ -74,7 +74,7 @@ class Configuration(Record, kw_only=True):
     accuracy: Accuracy | None = None
 
 
-class BaseModel(Record, kw_only=True):
+class BaseModel(Record, frozen=True, kw_only=True):
     """The graph that every configuration of a family is derived from."""
 
     graph: FileName
@@ -83,7 +83,7 @@ class BaseModel(Record, kw_only=True):
     weights_sha256: Sha256 | None = None
 
 
-class Family(Record, kw_only=True):
+class Family(Record, frozen=True, kw_only=True):
     """What family.yaml says: one base model and its configurations, dearest first."""
 
     format: Literal[1]
@@ -100,7 +100,7 @@ class Family(Record, kw_only=True):
 # ---------------------------------------------------------------- engines
 
 
-class Cost(Record, kw_only=True):
+class Cost(Record, frozen=True, kw_only=True):
     """What a graph costs by count. 1 MAC = one multiply-accumulate, as in the papers."""
 
     macs: int
@@ -109,7 +109,7 @@ class Cost(Record, kw_only=True):
     unknown_operators: list[str] = []
 
 
-class Parity(Record, kw_only=True):
+class Parity(Record, frozen=True, kw_only=True):
     """How far an engine is from its graph run without optimisation, on fixed inputs."""
 
     max_abs_difference: float
@@ -119,7 +119,7 @@ class Parity(Record, kw_only=True):
     inputs: int
 
 
-class Engine(Record, kw_only=True):
+class Engine(Record, frozen=True, kw_only=True):
     """A configuration compiled for one device by one backend."""
 
     name: Name
@@ -129,7 +129,7 @@ class Engine(Record, kw_only=True):
     parity: Parity
 
 
-class EngineManifest(Record, kw_only=True):
+class EngineManifest(Record, frozen=True, kw_only=True):
     """A built set: what it was built from, for what, and the engines with their hashes."""
 
     format: Literal[1]
@@ -148,7 +148,7 @@ class EngineManifest(Record, kw_only=True):
 # ---------------------------------------------------------------- profiles
 
 
-class LatencyStatistics(Record, kw_only=True):
+class LatencyStatistics(Record, frozen=True, kw_only=True):
     """Seconds a run of one engine takes, over `runs` runs after `warmup_runs`."""
 
     median_s: Positive
@@ -159,7 +159,7 @@ class LatencyStatistics(Record, kw_only=True):
     warmup_runs: int
 
 
-class ProfileEntry(Record, kw_only=True):
+class ProfileEntry(Record, frozen=True, kw_only=True):
     """What one engine costs and gives on one board.
 
     `latency_s`, `power_w`, `energy_j` and `accuracy` are what a controller reads; the rest says
@@ -178,7 +178,7 @@ class ProfileEntry(Record, kw_only=True):
     macs: int | None = None
 
 
-class Profile(Record, kw_only=True):
+class Profile(Record, frozen=True, kw_only=True):
     """What was measured of each engine of a family on one board in one power mode."""
 
     format: Literal[1] = 1
@@ -200,7 +200,7 @@ class Profile(Record, kw_only=True):
 # ---------------------------------------------------------------- running
 
 
-class TelemetrySample(Record, kw_only=True):
+class TelemetrySample(Record, frozen=True, kw_only=True):
     """The board at one moment. A value that could not be read is absent, never zero."""
 
     time_s: float
@@ -212,9 +212,10 @@ class TelemetrySample(Record, kw_only=True):
     zones_c: dict[str, float] = {}
     clock_ratio: float | None = None  # GPU or CPU clock over its cap in this power mode
     throttled: bool | None = None
+    throttle_reason: str = ""  # in words, while throttled
 
 
-class Limits(Record, kw_only=True):
+class Limits(Record, frozen=True, kw_only=True):
     """What the operator asks for. None: no such limit."""
 
     deadline_s: Positive | None = None  # a frame's result is late after this
@@ -225,7 +226,7 @@ class Limits(Record, kw_only=True):
     miss_ratio: Ratio = 0.005
 
 
-class Decision(Record, kw_only=True):
+class Decision(Record, frozen=True, kw_only=True):
     """Which configuration the next frame runs, and why, in words and in numbers."""
 
     configuration: str
@@ -234,7 +235,7 @@ class Decision(Record, kw_only=True):
     numbers: Mapping[str, float] = {}
 
 
-class FrameOutcome(Record, kw_only=True):
+class FrameOutcome(Record, frozen=True, kw_only=True):
     """What came of a decision."""
 
     configuration: str
@@ -244,7 +245,7 @@ class FrameOutcome(Record, kw_only=True):
     preprocess_s: float = 0.0  # the part of latency_s before the engine
 
 
-class RunHeader(Record, kw_only=True):
+class RunHeader(Record, frozen=True, kw_only=True):
     """First line of decisions.jsonl: what was run, under which limits, on what."""
 
     format: Literal[1] = 1
@@ -258,7 +259,7 @@ class RunHeader(Record, kw_only=True):
     configurations: list[str]
 
 
-class FrameLog(Record, kw_only=True):
+class FrameLog(Record, frozen=True, kw_only=True):
     """One frame of a run, as decisions.jsonl keeps it."""
 
     frame: int

@@ -19,7 +19,7 @@ from edgert.schema import record_from_object, record_from_yaml
 _PREFIX = "EDGERT_"
 
 
-class Settings(Record, kw_only=True):
+class Settings(Record, frozen=True, kw_only=True):
     """Everything that can be set for a run; all of it has a default."""
 
     limits: Limits = Limits()

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings; exit status 1 if a family can't be used as it is."""
-    findings = {
+    findings: dict[str, Any] = {
         "edgert": edgert.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),

@@ -1,0 +1,1 @@
+"""Where power, temperature and clocks come from; one module per kind of sensor."""
