@@ -1,0 +1,291 @@
+"""Engines on the CPU by onnxruntime.
+
+An engine is the optimised graph as onnxruntime saves it: fused operators, weights in the layout
+that this processor's instructions read, and beside them a packed copy of each matrix. Loading one
+optimises nothing and copies no weights: they are mapped from the file, so all engines of a set
+share one copy. Figures for that are in `pool`.
+
+Everything vendor stays here: options, logging, and the table from its exceptions to ours.
+"""
+
+import functools
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from numpy.typing import NDArray
+
+from edgert.backends.base import Session, check_feeds
+from edgert.backends.cpu import CPUINFO, cpu_identity
+from edgert.backends.memory import available_bytes
+from edgert.errors import BackendError, EngineLoadError, InferenceError
+from edgert.optional import needs
+from edgert.records import TensorSpec
+from edgert.units import text_from_bytes
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(int8)": "int8",
+    "tensor(uint8)": "uint8",
+    "tensor(bool)": "bool",
+}
+
+# What was expected where onnxruntime raises its exception of that name; all derive from Exception.
+_EXPECTED = {
+    "EPFail": "an operator that runs",
+    "EngineError": "an operator that runs",
+    "Fail": "a graph with all its weights",
+    "InvalidArgument": "a graph with nodes and tensors that fit",
+    "InvalidGraph": "a valid graph of known operators",
+    "InvalidProtobuf": "a whole ONNX file",
+    "NoModel": "a graph",
+    "NoSuchFile": "a file",
+    "NotImplemented": "operators that the CPU can run",
+    "RuntimeException": "enough memory and valid values",
+}
+_OUT_OF_MEMORY = re.compile(
+    r"Available memory of (?P<left>\d+) is smaller than requested bytes of (?P<asked>\d+)"
+)
+# Where saved packed matrices lie: "Gemm+<hash>|<offset>;<length>;<checksum>[|...]". Kernels load
+# them with instructions that fault off a cache line's start. onnxruntime (1.21 to 1.31.1) maps
+# them from wherever it wrote them, which is not always there: ViT-S crashed on AVX-512.
+_PACKED_MATRIX = re.compile(rb"\|(\d+);\d+;\d+")
+_CACHE_LINE_BYTES = 64
+_ARENA_RATIO = 0.9  # of the memory left: the rest of the machine has to go on
+_WEIGHTS_MIN_BYTES = 1024  # smaller tensors stay in the engine's own file
+_FATAL = 4  # failures come as exceptions; on stderr they would come a second time
+
+
+class OnnxRuntimeBackend:
+    """onnxruntime's CPU provider.
+
+    Args:
+        threads: Of one engine, >= 1. None: one for each core that the process may use.
+        cpuinfo: The kernel's description of the processor.
+
+    Raises:
+        BackendError: `threads` is below 1.
+    """
+
+    name = "onnxruntime"
+    engine_suffix = ".onnx"
+
+    def __init__(self, threads: int | None = None, *, cpuinfo: Path = CPUINFO) -> None:
+        if threads is not None and threads < 1:
+            raise BackendError(
+                "open the backend onnxruntime",
+                expected="one thread or more",
+                got=str(threads),
+                advice="Leave the number out to use every core",
+            )
+        self.threads = threads or len(os.sched_getaffinity(0))
+        self._cpuinfo = cpuinfo
+
+    def device(self) -> str:
+        """The machine's architecture after "cpu-"."""
+        return f"cpu-{cpu_identity(self._cpuinfo)['machine']}"
+
+    def identity(self) -> dict[str, str]:
+        """Version, processor, and what the optimiser was asked for.
+
+        The number of threads isn't part of it: an engine runs with any.
+        """
+        return {
+            "runtime": f"onnxruntime {_vendor().get_version_string()}",
+            "optimisation": "all, weights packed",
+            **cpu_identity(self._cpuinfo),
+        }
+
+    def compile(self, graph: Path, engine: Path) -> None:
+        """Optimise a graph for this processor and save it; weights go to `<engine>.data`.
+
+        Args:
+            graph: ONNX with static shapes.
+            engine: The file to write; one that is there is replaced.
+
+        Raises:
+            BackendError: onnxruntime can't optimise the graph or can't write the engine.
+        """
+        ort, weights = _vendor(), engine.with_name(f"{engine.name}.data")
+        options = _options(ort, self.threads, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
+        options.optimized_model_filepath = str(engine)
+        prefix = "session.optimized_model_external_initializers"
+        options.add_session_config_entry(f"{prefix}_file_name", weights.name)
+        options.add_session_config_entry(f"{prefix}_min_size_in_bytes", str(_WEIGHTS_MIN_BYTES))
+        # Packed matrices are saved, so that they are mapped too instead of packed at each load.
+        options.add_session_config_entry(
+            "session.save_external_prepacked_constant_initializers", "1"
+        )
+        weights.unlink(missing_ok=True)
+        _open(ort, graph, options, f"compile {graph.name}", BackendError)
+
+    def load(self, engine: Path) -> Session:
+        """Load an engine as `compile` wrote it, or as `build.pack` repacked it.
+
+        Only repacking makes sure that saved packed matrices can be used. As `compile` wrote it,
+        an engine may run without them, up to a fifth slower.
+
+        Raises:
+            EngineLoadError: The file is missing or damaged, or its weights are.
+        """
+        ort = _vendor()
+        _share_arena()
+        options = _options(ort, self.threads, ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
+        options.add_session_config_entry("session.use_env_allocators", "1")
+        if not _packed_matrices_aligned(engine):
+            options.add_session_config_entry("session.disable_prepacking", "1")
+        subject = f"load {engine.name}"
+        return _OrtSession(_open(ort, engine, options, subject, EngineLoadError), engine.name)
+
+
+def reference_session(graph: Path) -> Session:
+    """A graph run as it is written, without any optimisation: what engines are compared with.
+
+    Raises:
+        EngineLoadError: onnxruntime can't run the graph.
+    """
+    ort = _vendor()
+    threads = len(os.sched_getaffinity(0))
+    options = _options(ort, threads, ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
+    # A weight that is packed beforehand may be summed in another order than one that isn't.
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    return _OrtSession(
+        _open(ort, graph, options, f"load {graph.name}", EngineLoadError), graph.name
+    )
+
+
+class _OrtSession:
+    """One onnxruntime session behind the `Session` protocol."""
+
+    def __init__(self, vendor_session: Any, name: str) -> None:
+        self._vendor_session, self._name = vendor_session, name
+        self.inputs = tuple(_spec(node, name) for node in vendor_session.get_inputs())
+        self.outputs = tuple(_spec(node, name) for node in vendor_session.get_outputs())
+        self._output_names = [spec.name for spec in self.outputs]
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """All outputs by name; each run gives arrays of its own."""
+        if self._vendor_session is None:
+            raise ValueError(f"{self._name} is closed")
+        subject = f"run {self._name}"
+        check_feeds(feeds, self.inputs, subject=subject)
+        try:
+            results = self._vendor_session.run(self._output_names, dict(feeds))
+        except _vendor_errors() as error:
+            _refuse(error, subject, InferenceError)
+        return dict(zip(self._output_names, results, strict=True))
+
+    def close(self) -> None:
+        """Drop the vendor's session; its activations return to the arena that others share."""
+        self._vendor_session = None
+
+
+def _vendor() -> Any:
+    ort = needs("onnxruntime", "", "to run engines")
+    ort.set_default_logger_severity(_FATAL)
+    return ort
+
+
+def _options(ort: Any, threads: int, level: Any) -> Any:
+    options = ort.SessionOptions()
+    options.log_severity_level = _FATAL
+    options.intra_op_num_threads = threads
+    options.graph_optimization_level = level
+    # Planned memory comes on top of what was allocated to make the plan: SegFormer-B2 at 512x512
+    # takes 1.34 GB with it and 0.75 GB without, at the same speed.
+    options.enable_mem_pattern = False
+    # Threads spin while they wait for work, which is quick inside a run and only burns power
+    # between frames: 30 ms of CPU time of each thread per run. Never spinning costs 5 to 9 %.
+    # (SegFormer-B0 and B2, onnxruntime 1.31.1, 2 cores of an Intel Xeon, November 2026.)
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return options
+
+
+@functools.cache
+def _share_arena() -> None:
+    """Let all sessions of the process take their activations from one arena.
+
+    The arena belongs to onnxruntime's environment, of which there is one in a process; hence once.
+    It ends below the memory that is left now, so that an engine that needs more is refused with
+    an error and nothing is killed. Its blocks are as large as asked for, not powers of two.
+    """
+    ort = _vendor()
+    info = ort.OrtMemoryInfo(
+        "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
+    )
+    same_as_requested, default, unlimited = 1, -1, 0
+    limit_bytes = int((available_bytes() or unlimited) * _ARENA_RATIO)
+    arena = ort.OrtArenaCfg(limit_bytes, same_as_requested, default, default)
+    try:
+        ort.create_and_register_allocator(info, arena)
+    except RuntimeError as error:  # the host program shares one already: that serves as well
+        if "already been registered" not in str(error):
+            _refuse(error, "share memory between engines", BackendError)
+
+
+def _packed_matrices_aligned(engine: Path) -> bool:
+    """Whether all begin at a cache line; also true where there are none, or no file at all."""
+    try:
+        places = _PACKED_MATRIX.findall(engine.read_bytes())
+    except OSError:  # `_open` says so
+        return True
+    return all(int(offset) % _CACHE_LINE_BYTES == 0 for offset in places)
+
+
+def _open(
+    ort: Any, path: Path, options: Any, subject: str, error_class: type[BackendError]
+) -> Any:
+    if not path.is_file():
+        raise error_class(
+            subject, expected=f"a file {path}", got="none", advice="Build the family again"
+        )
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except _vendor_errors() as error:
+        _refuse(error, subject, error_class)
+
+
+@functools.cache
+def _vendor_errors() -> tuple[type[Exception], ...]:
+    state = needs("onnxruntime.capi.onnxruntime_pybind11_state", "", "to run engines")
+    named = (getattr(state, name, None) for name in _EXPECTED)  # versions lack some
+    return (*(error for error in named if error is not None), RuntimeError, MemoryError)
+
+
+def _refuse(error: Exception, subject: str, error_class: type[BackendError]) -> NoReturn:
+    """Raise a vendor's exception as ours: its first line, without its own prefix."""
+    text = (str(error) or type(error).__name__).splitlines()[0]
+    if memory := _OUT_OF_MEMORY.search(text):
+        raise error_class(
+            subject,
+            expected=f"{text_from_bytes(int(memory['asked']))} more memory for activations",
+            got=f"{text_from_bytes(int(memory['left']))} left",
+            advice="Free some memory, or use a model with a smaller input",
+        ) from error
+    if text.startswith("[ONNXRuntimeError]"):  # "[ONNXRuntimeError] : 1 : FAIL : what happened"
+        text = text.split(" : ", 3)[-1]
+    raise error_class(
+        subject,
+        expected=_EXPECTED.get(type(error).__name__, "onnxruntime to go on"),
+        got=text.rstrip(". "),
+        advice="Build the family again" if error_class is EngineLoadError else "Check the graph",
+    ) from error
+
+
+def _spec(node: Any, name: str) -> TensorSpec:
+    """The vendor's description of an input or output as ours; dynamic sizes are refused."""
+    dtype = _DTYPES.get(node.type)
+    if dtype is None or not all(isinstance(size, int) for size in node.shape):
+        raise EngineLoadError(
+            f"load {name}, tensor {node.name}",
+            expected=f"static sizes and one of {', '.join(_DTYPES.values())}",
+            got=f"{node.type} {node.shape}",
+            advice="Export the model with a fixed input size",
+        )
+    return TensorSpec(name=node.name, shape=tuple(node.shape), dtype=dtype)
