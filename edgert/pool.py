@@ -4,9 +4,9 @@ Switching is free because nothing is loaded for it: `activate` changes which ses
 uses. What makes it affordable is that the engines share nearly everything. Their weights are
 mapped from one file in which every tensor is kept once, and they run one after the other in one
 arena of activations. Six engines of SegFormer-B2 at 512x512, cut from the graph as exported, hold
-900 MiB where one holds 886 MiB; loaded each by itself with onnxruntime's defaults they hold
-6.5 GiB, and one 1.1 GiB. (Proportional set size after three runs of each, onnxruntime 1.31.1,
-2 threads on 2 cores of an Intel Xeon with AVX-512, November 2026.)
+1.02 to 1.04 times the 0.87 GiB of one; loaded each by itself with onnxruntime's defaults they
+hold 6.5 GiB, and one 1.1 GiB. (Proportional set size after three runs of each, onnxruntime
+1.31.1, 2 threads on 2 cores of an Intel Xeon with AVX-512, two measurements, November 2026.)
 `tools/benchmark.py pool` measures it anew.
 
 A pool is used by one thread, the one that runs frames. Whoever decides about switches hands the
