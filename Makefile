@@ -26,7 +26,8 @@ test-base: setup
 	rm -rf build/wheel && $(BIN)/python -m pip wheel -q . --no-deps -w build/wheel
 	$(PYTHON) -m venv --clear $(VENV)-base
 	$(VENV)-base/bin/python -m pip install -q build/wheel/edgert-*.whl pytest
-	cd build && ../$(VENV)-base/bin/python -m pytest -q -c /dev/null ../tests/base_install
+	cd build && ../$(VENV)-base/bin/python -m pytest -q -c /dev/null -W ignore \
+	  --confcutdir=../tests/base_install -p no:cacheprovider ../tests/base_install
 
 check: setup
 	$(BIN)/ruff format --check edgert tests tools
