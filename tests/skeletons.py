@@ -9,13 +9,14 @@ _torchscript. The same seed gives the same weights. tests/data/make_skeletons.py
 
 import functools
 import gzip
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_ir as ir
+from numpy.typing import NDArray
 
-from edgert.surgery.graph import Graph, load_graph
+from edgert.surgery.graph import Graph, normalised
 
 FOLDER = Path(__file__).parent / "data" / "skeletons"
 NAMES = tuple(sorted(path.name.removesuffix(".onnx.gz") for path in FOLDER.glob("*.onnx.gz")))
@@ -23,17 +24,12 @@ NAMES = tuple(sorted(path.name.removesuffix(".onnx.gz") for path in FOLDER.glob(
 
 def skeleton_proto(name: str, *, seed: int = 0) -> onnx.ModelProto:
     """The export as a new onnx.ModelProto, weights filled in."""
-    model = onnx.ModelProto.FromString(gzip.decompress((FOLDER / f"{name}.onnx.gz").read_bytes()))
-    generator = np.random.default_rng(seed)
-    for tensor in model.graph.initializer:
-        if not tensor.doc_string:
-            continue
-        mean, std, sign = tensor.doc_string.split()
-        array = generator.standard_normal(tuple(tensor.dims), dtype=np.float32)
-        array *= np.float32(std)
-        array += np.float32(mean)
-        tensor.raw_data = (np.abs(array) + 1e-3 if sign == "positive" else array).tobytes()
-        tensor.ClearField("doc_string")
+    model = _emptied(name)
+    for position, tensor in enumerate(model.graph.initializer):
+        if tensor.doc_string:
+            array = _random(tensor.doc_string, tuple(tensor.dims), (seed, position))
+            tensor.raw_data = array.tobytes()
+            tensor.ClearField("doc_string")
     return model
 
 
@@ -44,8 +40,41 @@ def skeleton_file(name: str, folder: Path, *, seed: int = 0) -> Path:
     return path
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=len(NAMES))
 def skeleton(name: str, *, seed: int = 0) -> Graph:
-    """The export as `load_graph` hands it out. Shared between tests: don't change it."""
-    with tempfile.TemporaryDirectory() as folder:
-        return load_graph(skeleton_file(name, Path(folder), seed=seed))
+    """The export as `load_graph` hands it out. Shared between tests: don't change it.
+
+    Its weights are drawn when they are read, each time anew and always the same.
+    """
+    proto = _emptied(name)
+    kinds = {
+        tensor.name: (tensor.doc_string, tuple(tensor.dims), (seed, position))
+        for position, tensor in enumerate(proto.graph.initializer)
+        if tensor.doc_string
+    }
+    model = ir.from_proto(proto)
+    for value in model.graph.initializers.values():
+        if value.name in kinds:
+            value.const_value = _lazy(value.name, *kinds[value.name])
+    return normalised(Graph(model))
+
+
+def _emptied(name: str) -> onnx.ModelProto:
+    return onnx.ModelProto.FromString(gzip.decompress((FOLDER / f"{name}.onnx.gz").read_bytes()))
+
+
+def _lazy(name: str, kind: str, shape: tuple[int, ...], seed: tuple[int, int]) -> ir.LazyTensor:
+    return ir.LazyTensor(
+        lambda: ir.tensor(_random(kind, shape, seed), name=name),
+        dtype=ir.DataType.FLOAT,
+        shape=ir.Shape(shape),
+        name=name,
+    )
+
+
+def _random(kind: str, shape: tuple[int, ...], seed: tuple[int, int]) -> NDArray[np.float32]:
+    """Numbers of a mean and deviation; of one sign where the model's were."""
+    mean, std, sign = kind.split()
+    array = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+    array = array * np.float32(std) + np.float32(mean)
+    return np.abs(array) + np.float32(1e-3) if sign == "positive" else array

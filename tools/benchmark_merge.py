@@ -9,6 +9,7 @@ from company than one of few large ones.
 import argparse
 import os
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from edgert.backends import open_backend
 from edgert.backends.base import Session
 from edgert.errors import UsageError
+from edgert.surgery.channels_first import channels_first
 from edgert.surgery.cost import cost_of
 from edgert.surgery.graph import load_graph, save_graph
 from edgert.surgery.merge_linear import merge_linear
@@ -31,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL.onnx", help="the export as it came")
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="runs of each (7)")
     parser.add_argument("--threads", type=int, metavar="N", help="of an engine (every core)")
+    parser.add_argument(
+        "--channels-first", action="store_true", help="move layout operators as well"
+    )
     parser.add_argument(
         "--quiet", type=float, default=0.15, metavar="CORES",
         help="a round counts where other processes took less (0.15)",
@@ -46,6 +51,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         )  # fmt: skip
     graph = load_graph(arguments.model)
     merged = merge_linear(graph)
+    if arguments.channels_first:
+        merged = channels_first(merged)
     backend = open_backend("onnxruntime", threads=arguments.threads)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -146,4 +153,4 @@ def _figures(pairs: list[tuple[float, float]]) -> dict[str, Any]:
 if __name__ == "__main__":
     from benchmark import main
 
-    raise SystemExit(main(["merge", *os.sys.argv[1:]]))
+    raise SystemExit(main(["merge", *sys.argv[1:]]))

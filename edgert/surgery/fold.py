@@ -16,6 +16,9 @@ _LARGEST_ELEMENTS = 1 << 20
 _NEVER = frozenset({"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike",
                     "Bernoulli", "Multinomial", "If", "Loop", "Scan"})  # fmt: skip
 
+# Their meaning changed with opset 13; the reference implementation has only the new one.
+_NEW_IN_13 = frozenset({"Softmax", "LogSoftmax", "Hardmax"})
+
 
 def fold_static_values(graph: Any) -> int:
     """Replace nodes whose result is known before any frame comes by initializers, in place.
@@ -60,11 +63,13 @@ def _evaluated(node: Any) -> NDArray[Any] | None:
     reads = sum(v.const_value.size for v in node.inputs if v is not None)
     if max(elements, reads) > _LARGEST_ELEMENTS:
         return None
+    version = node.version or (node.graph.opset_imports.get("") if node.graph else None) or 18
+    if node.op_type in _NEW_IN_13 and version < 13:
+        return None
     ir = needs("onnx_ir", "build", "to fold constants")
     reference = needs("onnx.reference", "build", "to fold constants")
     feeds = {v.name: v.const_value.numpy() for v in node.inputs if v is not None}
     proto = ir.to_proto(node)
-    version = node.version or (node.graph.opset_imports.get("") if node.graph else None) or 18
     try:
         runner = reference.ReferenceEvaluator(proto, opsets={"": version})
         result = runner.run(None, feeds)[0]

@@ -1,0 +1,170 @@
+"""Make tests/data/skeletons/*.onnx.gz: exports of well-known models without their weights.
+
+Run it where torch, transformers and onnxscript are installed:
+
+    python tests/data/make_skeletons.py [name ...]
+
+A skeleton keeps every node, name and shape of the export. Of each floating-point tensor of 64
+elements or more only type, shape and "mean std sign" stay (in the tensor's doc_string);
+tests/skeletons.py fills it with random numbers of that kind.
+"""
+
+import gzip
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from transformers import (
+    DetrConfig,
+    DetrForObjectDetection,
+    ResNetConfig,
+    ResNetForImageClassification,
+    SegformerConfig,
+    SegformerForSemanticSegmentation,
+    ViTConfig,
+    ViTForImageClassification,
+)
+
+FOLDER = Path(__file__).parent / "skeletons"
+SMALLEST_EMPTIED = 64
+KEPT_METADATA = "pkg.torch.onnx.name_scopes"
+
+
+def segformer(depths, sizes, decoder, labels):
+    config = SegformerConfig(
+        num_labels=labels, depths=depths, hidden_sizes=sizes, decoder_hidden_size=decoder
+    )
+    return SegformerForSemanticSegmentation(config), ("logits",)
+
+
+def segformer_b0():
+    return *segformer([2, 2, 2, 2], [32, 64, 160, 256], 256, labels=11), (1, 3, 360, 480)
+
+
+def segformer_b2():
+    return *segformer([3, 4, 6, 3], [64, 128, 320, 512], 768, labels=150), (1, 3, 512, 512)
+
+
+def vit_small():
+    config = ViTConfig(
+        hidden_size=384, num_attention_heads=6, intermediate_size=1536, num_labels=1000
+    )
+    return ViTForImageClassification(config), ("logits",), (1, 3, 224, 224)
+
+
+def resnet50():
+    return (
+        ResNetForImageClassification(ResNetConfig(num_labels=1000)),
+        ("logits",),
+        (1, 3, 224, 224),
+    )
+
+
+def detr_resnet50():
+    backbone = ResNetConfig(out_features=["stage4"])
+    config = DetrConfig(
+        use_timm_backbone=False,
+        use_pretrained_backbone=False,
+        backbone=None,
+        backbone_config=backbone,
+    )
+    return DetrForObjectDetection(config), ("logits", "pred_boxes"), (1, 3, 320, 320)
+
+
+MODELS = (segformer_b0, segformer_b2, vit_small, resnet50, detr_resnet50)
+
+
+class Outputs(torch.nn.Module):
+    """The named outputs of a model, as a tuple."""
+
+    def __init__(self, model, names):
+        super().__init__()
+        self.model = model
+        self.names = names
+
+    def forward(self, pixel_values):
+        result = self.model(pixel_values)
+        return tuple(getattr(result, name) for name in self.names)
+
+
+def randomise(model):
+    """Give every tensor numbers of its own, as training does: exporters merge equal tensors."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+            if not tensor.is_floating_point():
+                continue
+            if name.endswith("running_var"):
+                tensor.uniform_(0.5, 1.5)
+            elif tensor.dim() > 1:
+                fan_in = tensor[0].numel() if tensor.shape[0] > 1 else 1
+                tensor.normal_(0.0, max(fan_in, 4) ** -0.5)
+            else:
+                centre = 1.0 if "norm" in name and name.endswith("weight") else 0.0
+                tensor.normal_(centre, 0.1)
+
+
+def emptied(model):
+    """Take the weights out of an onnx.ModelProto, in place."""
+    for tensor in model.graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        if array.size < SMALLEST_EMPTIED or array.dtype != np.float32:
+            continue
+        if not np.isfinite(array).all():
+            continue
+        sign = "positive" if (array > 0).all() and array.std() > 0 else "any"
+        tensor.doc_string = f"{array.mean():.6g} {array.std():.6g} {sign}"
+        tensor.ClearField("raw_data")
+        tensor.ClearField("float_data")
+    for node in model.graph.node:
+        kept = {p.key: p.value for p in node.metadata_props if p.key == KEPT_METADATA}
+        del node.metadata_props[:]
+        for key, value in kept.items():
+            node.metadata_props.add(key=key, value=value)
+        node.doc_string = ""
+    del model.graph.value_info[:]  # shape inference finds them again
+    del model.graph.metadata_props[:]
+    del model.metadata_props[:]
+    for value in [*model.graph.input, *model.graph.output]:
+        del value.metadata_props[:]
+    return model
+
+
+def export(model, outputs, shape, dynamo):
+    options = {"external_data": False} if dynamo else {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        torch.onnx.export(
+            Outputs(model, outputs).eval(),
+            (torch.zeros(*shape),),
+            str(path),
+            opset_version=18,
+            dynamo=dynamo,
+            input_names=["pixel_values"],
+            output_names=list(outputs),
+            **options,
+        )
+        return onnx.load(str(path))
+
+
+def main(names):
+    FOLDER.mkdir(exist_ok=True)
+    for make in MODELS:
+        for exporter in ("dynamo", "torchscript"):
+            name = f"{make.__name__}_{exporter}"
+            if names and name not in names:
+                continue
+            model, outputs, shape = make()
+            randomise(model)
+            skeleton = emptied(export(model, outputs, shape, dynamo=exporter == "dynamo"))
+            packed = gzip.compress(skeleton.SerializeToString(), compresslevel=9, mtime=0)
+            (FOLDER / f"{name}.onnx.gz").write_bytes(packed)
+            print(name, len(skeleton.graph.node), "nodes,", len(packed), "bytes")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
