@@ -24,6 +24,7 @@ from edgert.errors import EdgertError, UsageError
 
 BENCHMARKS = {
     "loop": "what the frame loop costs over a bare loop that does the same work",
+    "merge": "how much faster merge_linear makes a model, and how equal its outputs stay",
     "pool": "memory of engines that are resident together, and what a switch takes",
 }
 

@@ -17,6 +17,7 @@ EDITS = {
     "merge_linear": "edgert.surgery.merge_linear",
     "skip_residuals": "edgert.surgery.skip_residuals",
     "narrow_channels": "edgert.surgery.narrow_channels",
+    "channels_first": "edgert.surgery.channels_first",
 }
 
 

@@ -9,6 +9,7 @@ in the layout that their kernels read.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -219,7 +220,8 @@ def _only_reader(value: Any) -> Any:
 
 
 def _is_image(value: Any, axis: int | None) -> bool:
-    return axis == 1 and len(static_shape(value) or ()) >= 3
+    """Whether a value is (B, C, positions...) with more than one position to move."""
+    return axis == 1 and prod((static_shape(value) or ())[2:]) > 1
 
 
 def _axis_read(move: _Move) -> int | None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from edgert.errors import ArtifactError, PostconditionError, PreconditionError
 from edgert.optional import needs
 from edgert.surgery.fold import fold_static_values
+from edgert.surgery.gelu import spell_gelu
 
 _INLINE_BYTES = 1024  # smaller tensors stay inside the .onnx file
 
@@ -98,6 +99,7 @@ def normalised(graph: Graph, *, subject: str = "normalise graph") -> Graph:
     for node in list(model.graph):
         if node.op_type in ("Identity", "Dropout") and not node.outputs[0].is_graph_output():
             node.outputs[0].replace_all_uses_with(node.inputs[0])
+    spell_gelu(model.graph)
     remove_unused(graph)
     if not graph.nodes or not graph.outputs:
         raise ArtifactError(

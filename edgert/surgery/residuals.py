@@ -6,8 +6,8 @@ weights (or a pooling token mixer) from the very value that it is added to. Whic
 - GELU's `1 + erf(x)` and `x + 0.04 x^3`, normalisation, rotary embeddings: no layer inside.
 - Biases, positional embeddings and masks: the operand is constant, is read elsewhere too, or
   starts from a value that the layers behind it do not start from.
-- FPN and U-Net sums: one side comes up from a deeper level; a branch that upsamples, while its
-  shortcut does not, is no residual branch.
+- FPN and U-Net sums, and decoders that add up their levels: one side comes up from a deeper
+  level; a branch that is enlarged by more than its shortcut is no residual branch.
 
 Walking the graph is left to `graph_view`, naming to `residual_names`, dropping a branch to
 `skip_residuals`.
@@ -30,6 +30,7 @@ _LINEAR = POOLING | UPSAMPLING | {"Add", "BatchNormalization", "Concat", "Div", 
                                   "Split", "Sub"}  # fmt: skip
 _SHORTCUT_LAYERS = 3  # learned layers that a shortcut may have: depthwise, pointwise, one more
 _SHORTCUT_NODES = 24
+_SAME_SIZE = 1.001  # enlargements are quotients of sizes
 _BEFORE_SOFTMAX = LAYOUT | {"Add", "Div", "Mul", "Where", "Sub"}  # scaling and masking of scores
 
 Kind = Literal["identity", "projection"]
@@ -168,10 +169,12 @@ def _start_of(
     view: GraphView, own: frozenset[int], entries: list[Any], shortcut: Any
 ) -> tuple[Kind, Any] | None:
     """The value that shortcut and branch both start from, and how it reaches the sum."""
-    layers, upsampled = 0, False
+    layers, enlarged = 0, 1.0
+    branch_enlarged = _enlargement(view, own)
     start, kind = shortcut, "identity"
     for _ in range(_SHORTCUT_NODES):
-        if upsampled or not _upsamples(view, own):
+        # What comes up further than its shortcut went down first: a decoder's deeper level.
+        if branch_enlarged <= enlarged * _SAME_SIZE:
             if kind == "identity" and any(view.starts_from(e, start) for e in entries):
                 return "identity", start
             if (
@@ -191,7 +194,7 @@ def _start_of(
             is_linear = view.learned[position] or node.op_type in _LINEAR
             if not is_linear or layers > _SHORTCUT_LAYERS:
                 return None
-        upsampled = upsampled or _upsamples(view, [position])
+        enlarged *= _enlargement(view, [position])
         start = reads[0]
     return None
 
@@ -209,15 +212,16 @@ def _is_scaling(node: Any) -> bool:
     return any(v.const_value is not None and v.const_value.size == 1 for v in node.inputs)
 
 
-def _upsamples(view: GraphView, positions: Iterable[int]) -> bool:
-    """Whether any of the nodes makes feature maps larger."""
+def _enlargement(view: GraphView, positions: Iterable[int]) -> float:
+    """By how much nodes that make feature maps larger do so, all together; 1 without any."""
+    factor = 1.0
     for position in positions:
         node = view.nodes[position]
         if node.op_type in UPSAMPLING or node.op_type == "ConvTranspose":
             before, after = static_shape(node.inputs[0]), static_shape(node.outputs[0])
-            if before and after and math.prod(after[2:]) > math.prod(before[2:]):
-                return True
-    return False
+            if before and after:
+                factor *= max(1.0, math.prod(after[2:]) / math.prod(before[2:]))
+    return factor
 
 
 def _constant_query(view: GraphView, own: frozenset[int]) -> tuple[Kind, Any] | None:

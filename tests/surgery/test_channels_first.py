@@ -145,6 +145,12 @@ def test_segformer_feed_forward_moves_and_keeps_names(exporter):
     assert {branch.name for branch in find_residual_branches(edited)} == branches
 
 
+@pytest.mark.parametrize("name", ["resnet50_dynamo", "vit_small_torchscript"])
+def test_models_whose_maps_never_meet_an_image_are_refused(name):
+    with pytest.raises(PreconditionError, match="Leave channels_first out"):
+        channels_first(skeleton(name))
+
+
 def test_order_of_edits_does_not_matter():
     merged = merge_linear(skeleton("segformer_b0_dynamo"))
     group = next(g.name for g in find_channel_groups(merged) if g.name.endswith("fc1"))
