@@ -16,7 +16,8 @@ import onnx
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from edgert.surgery.graph import Graph, normalised
+from edgert.surgery.graph import Graph
+from edgert.surgery.load import normalised
 
 FOLDER = Path(__file__).parent / "data" / "skeletons"
 NAMES = tuple(sorted(path.name.removesuffix(".onnx.gz") for path in FOLDER.glob("*.onnx.gz")))

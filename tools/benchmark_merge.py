@@ -23,7 +23,8 @@ from edgert.backends.base import Session
 from edgert.errors import UsageError
 from edgert.surgery.channels_first import channels_first
 from edgert.surgery.cost import cost_of
-from edgert.surgery.graph import load_graph, save_graph
+from edgert.surgery.graph import save_graph
+from edgert.surgery.load import load_graph
 from edgert.surgery.merge_linear import merge_linear
 from edgert.units import text_from_count, text_from_duration
 

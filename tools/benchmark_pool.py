@@ -110,7 +110,8 @@ def _in_fresh_process(measure: Callable[..., Any], *arguments: Any) -> Any:
 def _derived(built: BuiltSet, folder: Path) -> list[Path]:
     """The graphs that the set's engines were compiled from, derived anew."""
     from edgert.build.derive import derive
-    from edgert.surgery.graph import load_graph, save_graph
+    from edgert.surgery.graph import save_graph
+    from edgert.surgery.load import load_graph
 
     family = load_family(built.path.parent.parent)
     base = load_graph(family.graph_path)

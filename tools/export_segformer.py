@@ -35,7 +35,8 @@ from edgert.preprocess import Preprocessor
 from edgert.profiling.accuracy import measure_miou
 from edgert.profiling.dataset import LabelledFrames, open_labelled_frames
 from edgert.records import Accuracy, BaseModel, Configuration, Family, InputSpec
-from edgert.surgery.graph import load_graph, save_graph
+from edgert.surgery.graph import save_graph
+from edgert.surgery.load import load_graph
 
 Array = NDArray[Any]
 

@@ -25,7 +25,8 @@ from edgert.build.verify import fixed_inputs, verify_engine
 from edgert.errors import ArtifactError, PreconditionError
 from edgert.records import Configuration, Cost, Engine, EngineManifest, Family, Parity, TensorSpec
 from edgert.surgery.cost import cost_of
-from edgert.surgery.graph import Graph, load_graph, save_graph
+from edgert.surgery.graph import Graph, save_graph
+from edgert.surgery.load import load_graph
 from edgert.surgery.merge_linear import merge_linear
 
 Progress = Callable[[int, int, str], None]  # steps done, steps in all, what comes next

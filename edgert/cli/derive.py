@@ -34,7 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     from edgert.build.derive import derive
     from edgert.schema import record_from_yaml
     from edgert.surgery.cost import cost_of
-    from edgert.surgery.graph import load_graph, save_graph
+    from edgert.surgery.graph import save_graph
+    from edgert.surgery.load import load_graph
 
     edits = record_from_yaml(arguments.edits, list[Edit], BuildError)
     for index, edit in enumerate(edits):

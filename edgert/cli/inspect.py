@@ -54,7 +54,7 @@ def input_shapes(texts: list[str]) -> dict[str, list[int]]:
 def run(arguments: argparse.Namespace) -> int:
     """Print the inspection; the JSON form is stable."""
     from edgert.surgery.cost import cost_of
-    from edgert.surgery.graph import load_graph
+    from edgert.surgery.load import load_graph
     from edgert.surgery.merge_linear import explain_merges, merge_linear
     from edgert.surgery.residuals import find_residual_branches
 

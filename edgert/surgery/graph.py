@@ -1,13 +1,10 @@
-"""The graph that edits work on: loading, bringing to one form, indexing, saving.
+"""The graph that edits work on: reading it, changing a copy of it, saving it.
 
-Owns the one form that every edit relies on, whatever exporter wrote the file: static shapes on
-every value, constants as initializers, shape arithmetic folded away, no Identity and no Dropout,
-node names that carry the module path they came from. Edits are left to their own files.
+`load` reads a file and brings it to the form that all of this relies on.
 """
 
-import ast
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgert.errors import ArtifactError, PostconditionError, PreconditionError
+from edgert.errors import PostconditionError
 from edgert.optional import needs
-from edgert.surgery.fold import fold_static_values
-from edgert.surgery.gelu import spell_gelu
 
 _INLINE_BYTES = 1024  # smaller tensors stay inside the .onnx file
 
@@ -57,58 +52,6 @@ class Graph:
             if node.name == name:
                 return node
         raise KeyError(name)
-
-
-def load_graph(path: Path, *, input_shapes: Mapping[str, Sequence[int]] | None = None) -> Graph:
-    """Read an ONNX file and bring it to edgert's form.
-
-    Args:
-        path: The .onnx file; external weights are found beside it.
-        input_shapes: Static shapes for inputs that have free dimensions. A free leading
-            dimension without an entry is taken as a batch of 1.
-
-    Raises:
-        ArtifactError: The file or its weights are missing, truncated or no ONNX model.
-        PreconditionError: An input dimension is free and no shape was given.
-    """
-    ir = needs("onnx_ir", "build", "to read ONNX graphs")
-    model = _parse(path)
-    _check_external_weights(model, path)
-    graph = Graph(ir.from_proto(model))
-    ir.external_data.set_base_dir(graph.model.graph, path.parent)
-    _set_input_shapes(graph, str(path), input_shapes or {})
-    return normalised(graph, subject=f"read {path}")
-
-
-def normalised(graph: Graph, *, subject: str = "normalise graph") -> Graph:
-    """Bring a graph to edgert's form, as the module describes it. The argument is consumed."""
-    common = needs("onnx_ir.passes.common", "build", "to edit ONNX graphs")
-    model = graph.model
-    for make_pass in (
-        common.InlinePass,
-        lambda: common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
-        common.RemoveInitializersFromInputsPass,
-        common.TopologicalSortPass,
-    ):
-        model = make_pass()(model).model
-    _name_nodes_by_scope(model)
-    graph = Graph(model)
-    infer_shapes(graph)
-    while fold_static_values(model.graph):  # what one round makes known, the next may need
-        infer_shapes(graph)
-    for node in list(model.graph):
-        if node.op_type in ("Identity", "Dropout") and not node.outputs[0].is_graph_output():
-            node.outputs[0].replace_all_uses_with(node.inputs[0])
-    spell_gelu(model.graph)
-    remove_unused(graph)
-    if not graph.nodes or not graph.outputs:
-        raise ArtifactError(
-            subject,
-            expected="a graph with nodes and outputs",
-            got=f"{len(graph.nodes)} nodes and {len(graph.outputs)} outputs",
-            advice="Export the model again",
-        )
-    return graph
 
 
 def finished(graph: Graph, *, subject: str) -> Graph:
@@ -252,103 +195,3 @@ def _forget_shapes(graph: Graph) -> None:
     for node in graph.nodes:
         for value in node.outputs:
             value.shape = None
-
-
-def _parse(path: Path) -> Any:
-    onnx = needs("onnx", "build", "to read ONNX graphs")
-    message = needs("google.protobuf.message", "build", "to read ONNX graphs")
-    try:
-        model = onnx.load(str(path), load_external_data=False)
-    except FileNotFoundError as error:
-        raise ArtifactError(
-            f"read {path}", expected="an ONNX file", got="no such file", advice="Check the path"
-        ) from error
-    except (message.DecodeError, IsADirectoryError, PermissionError) as error:
-        raise ArtifactError(
-            f"read {path}",
-            expected="an ONNX file",
-            got=f"something else or a truncated one ({str(error).splitlines()[0]})",
-            advice="Export or copy it again",
-        ) from error
-    if not model.graph.node or not model.opset_import:
-        raise ArtifactError(
-            f"read {path}",
-            expected="an ONNX model with nodes and an opset",
-            got=f"{path.stat().st_size} bytes without them",
-            advice="Export or copy it again",
-        )
-    return model
-
-
-def _check_external_weights(model: Any, path: Path) -> None:
-    """Say early, in one line, that a weights file is missing or too short."""
-    for tensor in model.graph.initializer:
-        if not tensor.external_data:
-            continue
-        entry = {item.key: item.value for item in tensor.external_data}
-        weights = path.parent / entry.get("location", "")
-        needed = int(entry.get("offset", 0)) + int(entry.get("length", 0))
-        size_bytes = weights.stat().st_size if weights.is_file() else None
-        if size_bytes is None or size_bytes < needed:
-            raise ArtifactError(
-                f"read {path}: weights {weights.name} of tensor {tensor.name}",
-                expected=f"a file of {needed} bytes or more beside the model",
-                got="no such file" if size_bytes is None else f"{size_bytes} bytes",
-                advice="Copy model and weights again, together",
-            )
-
-
-def _set_input_shapes(graph: Graph, path: str, input_shapes: Mapping[str, Sequence[int]]) -> None:
-    ir = needs("onnx_ir", "build", "to read ONNX graphs")
-    initializers = graph.model.graph.initializers
-    unknown = set(input_shapes) - {value.name for value in graph.inputs}
-    if unknown:
-        raise PreconditionError(
-            f"read {path}: input shapes",
-            expected=f"names among {[v.name for v in graph.inputs]}",
-            got=f"{sorted(unknown)}",
-            advice="Correct the name",
-        )
-    for value in graph.inputs:
-        if value.name in initializers:
-            continue
-        if value.name in input_shapes:
-            value.shape = ir.Shape(tuple(input_shapes[value.name]))
-        elif static_shape(value) is None and value.shape is not None:
-            dims = [
-                1 if i == 0 and not isinstance(d, int) else d for i, d in enumerate(value.shape)
-            ]
-            value.shape = ir.Shape(dims)
-        if static_shape(value) is None:
-            raise PreconditionError(
-                f"read {path}: input {value.name}",
-                expected="a static shape",
-                got=str(value.shape),
-                advice=f"Give one: --input-shape {value.name}=1,3,224,224",
-            )
-
-
-def _name_nodes_by_scope(model: Any) -> None:
-    """Give every node a unique name that starts with its module path; drop exporter's notes.
-
-    TorchScript exports name nodes "/module/path/Op"; the dynamo exporter keeps the path in the
-    node's metadata, beside source lines of the machine that ran it.
-    """
-    taken: set[str] = set()
-    for node in model.graph:
-        scopes = node.metadata_props.get("pkg.torch.onnx.name_scopes")
-        name = node.name or node.op_type
-        if scopes:
-            path = [scope for scope in ast.literal_eval(scopes)[:-1] if scope]
-            name = f"{path[-1] if path else ''}/{node.op_type}"
-        unique, count = name, 1
-        while unique in taken:
-            unique, count = f"{name}_{count}", count + 1
-        taken.add(unique)
-        node.name = unique
-        node.doc_string = None
-        node.metadata_props.clear()
-        for value in node.outputs:
-            value.metadata_props.clear()
-    model.metadata_props.clear()
-    model.graph.metadata_props.clear()

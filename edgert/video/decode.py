@@ -21,6 +21,7 @@ from edgert.video.uri import Address, redact
 OPEN_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 5.0
 RECONNECT_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+_BT_709 = 1  # AVColorSpace, what HD video is tagged with
 _NETWORK = ("rtsp", "rtsps", "http", "https")
 
 OpenContainer = Callable[..., Any]  # as av.open
@@ -221,7 +222,15 @@ class Decoder:
     def _image(self, picture: Any) -> NDArray[np.uint8]:
         width, height = self._size  # a stream that changes its size is brought back to this one
         rgb = self._reformat(
-            picture, width=width, height=height, format="rgb24", interpolation="BILINEAR"
+            picture,
+            width=width,
+            height=height,
+            format="rgb24",
+            interpolation="BILINEAR",
+            # Up to 16, PyAV heeds a tag only where source and target are named and differ; the
+            # target's is without meaning for RGB.
+            src_colorspace="ITU709" if picture.colorspace == _BT_709 else None,
+            dst_colorspace="ITU601" if picture.colorspace == _BT_709 else None,
         ).to_ndarray()
         turned = np.rot90(rgb, self._quarter_turns) if self._quarter_turns else rgb
         return np.ascontiguousarray(turned)

@@ -159,9 +159,15 @@ class FileSink:
 
     def _open(self, fps: float) -> tuple[Any, Any]:
         try:
+            # PyAV creates the file at the first packet only; a wrong place is to be told before
+            # the run. Not by start_encoding(): FFmpeg 8 crashes on closing a file without packets.
+            self._partial.write_bytes(b"")
             container = self._av.open(str(self._partial), "w", format="mp4", options=_MUXER)
         except (OSError, self._av.FFmpegError) as error:
             raise self._refusal("a file that can be written", error) from error
+        return container, self._add_stream(container, fps)
+
+    def _add_stream(self, container: Any, fps: float) -> Any:
         rate = Fraction(fps).limit_denominator(1001)
         if "libx264" in self._av.codecs_available:
             # veryfast: the encoder shares the cores with the model.
@@ -175,7 +181,7 @@ class FileSink:
         stream.pix_fmt = "yuv420p"
         stream.codec_context.gop_size = max(1, round(fps * KEYFRAME_EVERY_S))
         stream.codec_context.colorspace = _ITU_R_601
-        return container, stream
+        return stream
 
     def _fill(self, buffer: NDArray[np.uint8], image: NDArray[np.uint8]) -> None:
         height, width = self._size
@@ -208,6 +214,7 @@ class FileSink:
     def _encode(self, image: NDArray[np.uint8]) -> None:
         rgb = self._av.VideoFrame.from_numpy_buffer(image, format="rgb24")
         frame = self._reformat(rgb, format="yuv420p", dst_colorspace="ITU601")
+        frame.colorspace = _ITU_R_601  # x264 takes the tag from the frame; PyAV sets it from 17 on
         self._container.mux(self._stream.encode(frame))
 
     def _abandon(self, error: Exception) -> None:

@@ -17,7 +17,8 @@ from edgert.backends.onnxruntime import reference_session
 from edgert.build.compile import build_family, reasons_to_build
 from edgert.build.derive import derive
 from edgert.errors import ArtifactError, EdgertError, VerificationError
-from edgert.surgery.graph import load_graph, save_graph
+from edgert.surgery.graph import save_graph
+from edgert.surgery.load import load_graph
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import pytest
 from edgert.build.derive import EDITS, derive
 from edgert.errors import BuildError, PreconditionError
 from edgert.surgery.cost import cost_of
-from edgert.surgery.graph import Graph, load_graph
+from edgert.surgery.graph import Graph
+from edgert.surgery.load import load_graph
 
 
 @pytest.fixture

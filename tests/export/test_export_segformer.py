@@ -11,7 +11,8 @@ from edgert.artifacts import load_family
 from edgert.backends.onnxruntime import reference_session
 from edgert.errors import VerificationError
 from edgert.families.segformer import branch_names
-from edgert.surgery.graph import load_graph, save_graph, scope_of
+from edgert.surgery.graph import save_graph, scope_of
+from edgert.surgery.load import load_graph
 
 pytestmark = pytest.mark.export
 torch = pytest.importorskip("torch")

@@ -8,7 +8,7 @@ import pytest
 from edgert.artifacts import load_family
 from edgert.build.derive import derive
 from edgert.surgery.cost import cost_of
-from edgert.surgery.graph import load_graph
+from edgert.surgery.load import load_graph
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from edgert.families.segformer_names import (
     name_from_module,
     with_paper_names,
 )
-from edgert.surgery.graph import load_graph
+from edgert.surgery.load import load_graph
 
 PARTS = [
     # today's path, the older path, the name

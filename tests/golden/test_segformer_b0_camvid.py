@@ -8,7 +8,8 @@ import pytest
 from edgert.artifacts import load_family
 from edgert.backends.onnxruntime import reference_session
 from edgert.families.segformer import branch_names
-from edgert.surgery.graph import load_graph, save_graph, scope_of
+from edgert.surgery.graph import save_graph, scope_of
+from edgert.surgery.load import load_graph
 from tests.golden.make_golden import GOLDEN, STEP, golden_input
 
 FAMILY = Path(__file__).parents[2] / "engines" / "segformer-b0-camvid"

@@ -9,7 +9,8 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from edgert.surgery.graph import Graph, normalised
+from edgert.surgery.graph import Graph
+from edgert.surgery.load import normalised
 
 _HEADER = '<ir_version: 8, opset_import: ["" : {opset}]>'
 

@@ -15,7 +15,8 @@ import onnx_ir as ir
 import onnxruntime
 from numpy.typing import NDArray
 
-from edgert.surgery.graph import Graph, normalised
+from edgert.surgery.graph import Graph
+from edgert.surgery.load import normalised
 
 Weights = Mapping[str, NDArray[np.float32]]
 

@@ -15,14 +15,13 @@ from edgert.surgery.graph import (
     attribute,
     constant_array,
     finished,
-    load_graph,
-    normalised,
     readers,
     save_graph,
     scope_of,
     static_shape,
     values_of,
 )
+from edgert.surgery.load import load_graph, normalised
 from tests.skeletons import NAMES, skeleton, skeleton_file
 from tests.surgery.graphs_residual import NETS, graph_from_text, outputs_of
 

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from edgert.surgery.cost import cost_of
-from edgert.surgery.graph import Graph, normalised
+from edgert.surgery.graph import Graph
+from edgert.surgery.load import normalised
 from edgert.surgery.residual_names import Region, branch_names
 from edgert.surgery.residuals import find_residual_branches
 from edgert.surgery.skip_residuals import skip_residuals

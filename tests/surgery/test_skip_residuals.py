@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgert.errors import PreconditionError
-from edgert.surgery.graph import constant_array, load_graph, save_graph, static_shape
+from edgert.surgery.graph import constant_array, save_graph, static_shape
+from edgert.surgery.load import load_graph
 from edgert.surgery.residuals import find_residual_branches
 from edgert.surgery.skip_residuals import skip_residuals
 from tests.skeletons import NAMES, skeleton
