@@ -45,7 +45,8 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it may never have come to be
+            temporary.unlink()
         raise _write_error(path, error) from error
 
 

@@ -34,6 +34,12 @@ def test_atomic_write_into_a_missing_folder_is_one_line(tmp_path: Path):
         write_atomically(tmp_path / "no" / "f", "x")
 
 
+def test_atomic_write_below_a_file_is_one_line(tmp_path: Path):
+    (tmp_path / "f").write_text("x")
+    with pytest.raises(ArtifactError, match="not a directory"):
+        write_atomically(tmp_path / "f" / "g", "x")
+
+
 def test_staged_folder_appears_whole(tmp_path: Path):
     target = tmp_path / "set"
     with staged_folder(target) as staging:

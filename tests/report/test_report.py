@@ -1,0 +1,210 @@
+"""A run as one HTML file."""
+
+import html.parser
+import re
+
+import matplotlib
+import pytest
+
+from edgert.errors import ArtifactError
+from edgert.records import (
+    FrameLog,
+    LatencyStatistics,
+    Limits,
+    Profile,
+    ProfileEntry,
+    RunHeader,
+)
+from edgert.report import write_report
+
+PROFILE = Profile(
+    family="scene", device="a board", baselines_macs={"exported": 10_000_000, "merged": 8_000_000},
+    entries=[
+        ProfileEntry(
+            name=name, latency_s=latency_s, macs=macs, power_w=power_w,
+            energy_j=power_w * latency_s, energy_from="emulated", accuracy=accuracy,
+            accuracy_from="miou, 101 frames of X",
+            agreement=accuracy, latency=LatencyStatistics(
+                median_s=latency_s, p95_s=latency_s * 1.1, p99_s=latency_s * 1.2, iqr_s=0.001,
+                runs=50, warmup_runs=5),
+        )
+        for name, latency_s, macs, power_w, accuracy in (
+            ("full", 0.080, 8_000_000, 12.0, 0.75), ("small", 0.040, 4_000_000, 9.0, 0.60))
+    ],
+)  # fmt: skip
+
+
+def header(**values):
+    plain = {
+        "family": "scene", "source": "clip.mp4", "device": "a board", "board": "emulated-orin",
+        "controller": "hysteresis", "provenance": "emulated", "configurations": ["full", "small"],
+        "limits": Limits(deadline_s=0.1, power_w=11.0, temp_c=70.0),
+    }  # fmt: skip
+    return RunHeader(**{**plain, **values})
+
+
+def run(count, **values):
+    """Warm from 60 to 80 °C; small in the second half; each tenth frame is late."""
+    return [
+        FrameLog(
+            frame=k, time_s=k * 0.1, configuration="small" if k >= count // 2 else "full",
+            reason="temperature near its limit", switched=k == count // 2, skip=k % 50 == 49,
+            latency_s=None if k % 50 == 49 else 0.05, met_deadline=k % 10 != 0, power_w=10.0,
+            temp_c=60 + 20 * k / max(1, count - 1), **values,
+        )
+        for k in range(count)
+    ]  # fmt: skip
+
+
+def written(tmp_path, frames, profile=PROFILE, **values):
+    path = tmp_path / "report.html"
+    write_report(path, header(**values), frames, profile)
+    return path.read_text(encoding="utf-8")
+
+
+class Nesting(html.parser.HTMLParser):
+    """Fails where a tag is closed that is not the last one opened."""
+
+    EMPTY = ("meta", "br", "link", "input")
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.seen = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append((tag, dict(attrs)))
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def text_of(page):
+    return re.sub(r"<[^>]+>", " ", page[page.index("<body") :])
+
+
+def test_the_page_is_whole_and_fetches_nothing(tmp_path):
+    page = written(tmp_path, run(100))
+    parser = Nesting()
+    parser.feed(page)
+    assert parser.open == []
+    tags = {tag for tag, _ in parser.seen}
+    assert tags.isdisjoint({"script", "link", "img", "image", "iframe", "object"})
+    for _, attributes in parser.seen:
+        for name in ("src", "href", "xlink:href"):
+            assert attributes.get(name, "#").startswith("#")
+    assert "@import" not in page
+    assert not re.search(r"url\((?!#)", page)
+
+
+def test_it_states_what_ran_and_under_which_limits(tmp_path):
+    text = text_of(written(tmp_path, run(100)))
+    for word in ("scene", "clip.mp4", "a board", "hysteresis", "100.0 ms", "11 W", "70 °C"):
+        assert word in text, word
+
+
+def test_the_summary_counts(tmp_path):
+    page = written(tmp_path, run(101))
+    found = re.findall(r"<div><b>(.*?)</b><span>(.*?)</span>", page)
+    tiles = {name: value for value, name in found}
+    assert tiles["frames"] == "101"
+    assert tiles["late"].startswith("11 ")
+    assert (tiles["skipped"], tiles["switches"]) == ("2", "1")
+    assert tiles["hottest (emulated)"] == "80.0 °C"
+    # 60 to 80 °C in 10 s: beyond 70 from the 51st frame on.
+    assert tiles["over the temperature limit (emulated)"] == "4.9 s"
+    mean = (49 * 0.75 + 50 * 0.60) / 99
+    assert tiles["mean accuracy of what ran"] == f"{mean:.2%}"
+
+
+def test_savings_are_stated_against_each_named_baseline(tmp_path):
+    page = written(tmp_path, run(10))
+    assert "saved against exported" in page
+    assert "saved against merged" in page
+    row = re.search(r"<td>small</td>(.*?)</tr>", page).group(1)
+    assert "<td>60.0%</td><td>50.0%</td>" in row
+
+
+def test_emulated_figures_say_so_wherever_they_stand(tmp_path):
+    page = written(tmp_path, run(50))
+    for place in ("temperature, °C (emulated)", "power, W (emulated)", "power (emulated)",
+                  "energy (emulated)", "hottest (emulated)", "<b>emulated</b>"):  # fmt: skip
+        assert place in page, place
+
+
+def test_measured_figures_are_not_called_emulated(tmp_path):
+    entries = [
+        ProfileEntry(name=e.name, latency_s=e.latency_s, power_w=e.power_w, energy_j=e.energy_j,
+                     energy_from="measured", macs=e.macs) for e in PROFILE.entries
+    ]  # fmt: skip
+    profile = Profile(family="scene", device="a board", entries=entries)
+    page = written(tmp_path, run(50), profile, provenance="measured", board="orin")
+    assert "emulated" not in text_of(page)
+    assert "power (measured)" in page
+
+
+def test_every_text_is_escaped(tmp_path):
+    nasty = "<script>alert('&\"')</script>"
+    switched = FrameLog(frame=20, time_s=2.0, configuration="small", reason=nasty, switched=True)
+    page = written(tmp_path, [*run(20), switched], source=nasty, device=nasty, controller=nasty)
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") >= 3
+
+
+def test_the_switches_are_listed_with_their_reasons_and_not_without_end(tmp_path):
+    page = written(tmp_path, run(100))
+    assert "temperature near its limit" in text_of(page)
+    many = [
+        FrameLog(frame=k, time_s=k / 10, configuration=("full", "small")[k % 2],
+                 reason=f"reason {k}.", switched=True, latency_s=0.05) for k in range(500)
+    ]  # fmt: skip
+    text = text_of(written(tmp_path, many))
+    assert "reason 199." in text
+    assert "reason 200." not in text
+    assert "and 300 more" in text
+
+
+def test_a_long_run_stays_small(tmp_path):
+    assert len(written(tmp_path, run(3000)).encode()) < 1_500_000
+    assert len(written(tmp_path, run(30_000)).encode()) < 3_000_000
+
+
+def test_no_frames_one_frame_and_nothing_read_are_reports_too(tmp_path):
+    assert "No frame was run" in written(tmp_path, [])
+    bare = [FrameLog(frame=0, time_s=0.0, configuration="full", reason="first")]
+    page = written(tmp_path, bare, provenance=None, board="", limits=Limits())
+    assert page.count("not read") == 3
+    entry = ProfileEntry(name="full", latency_s=0.1)
+    lone = Profile(family="scene", device="a board", entries=[entry])
+    assert "n/a" in written(tmp_path, bare, lone)
+
+
+def test_a_configuration_that_the_profile_lacks_does_not_stop_the_report(tmp_path):
+    frames = [FrameLog(frame=0, time_s=0.0, configuration="gone", reason="old log")]
+    assert "<svg" in written(tmp_path, frames)
+
+
+def test_the_same_run_gives_the_same_page(tmp_path):
+    """But for the names of clip paths, which matplotlib makes of addresses in memory."""
+    pages = [re.sub(r"\bp[0-9a-f]{10}\b", "clip", written(tmp_path, run(50))) for _ in range(3)]
+    assert pages[0] == pages[1] == pages[2]
+
+
+def test_matplotlib_is_left_as_it_was(tmp_path):
+    before = dict(matplotlib.rcParams)
+    written(tmp_path, run(20))
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_a_report_that_can_not_be_written_is_one_line(tmp_path):
+    with pytest.raises(ArtifactError) as caught:
+        write_report(tmp_path / "none" / "report.html", header(), run(5), PROFILE)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_report_takes_the_place_of_the_old_one_and_leaves_nothing_else(tmp_path):
+    written(tmp_path, run(5))
+    second = written(tmp_path, run(9))
+    assert ">9<" in second
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
