@@ -106,6 +106,8 @@ def save_graph(graph: Graph, path: Path, *, weights: str | None = None) -> None:
     """
     ir = needs("onnx_ir", "build", "to write ONNX graphs")
     copy = graph.copy().model  # saving rewires tensors to their new file
+    if weights is None:
+        copy = ir.external_data.load_to_model(copy)  # the file it was read from stays behind
     ir.save(copy, path, external_data=weights, size_threshold_bytes=_INLINE_BYTES)
 
 

@@ -16,6 +16,8 @@ from edgert.surgery.fold import fold_static_values
 from edgert.surgery.gelu import spell_gelu
 from edgert.surgery.graph import Graph, infer_shapes, remove_unused, static_shape
 
+_SMALL_BYTES = 1024
+
 
 def load_graph(path: Path, *, input_shapes: Mapping[str, Sequence[int]] | None = None) -> Graph:
     """Read an ONNX file and bring it to edgert's form.
@@ -34,6 +36,7 @@ def load_graph(path: Path, *, input_shapes: Mapping[str, Sequence[int]] | None =
     _check_external_weights(model, path)
     graph = Graph(ir.from_proto(model))
     ir.external_data.set_base_dir(graph.model.graph, path.parent)
+    _load_small_tensors(graph)
     _set_input_shapes(graph, str(path), input_shapes or {})
     return normalised(graph, subject=f"read {path}")
 
@@ -111,6 +114,20 @@ def _check_external_weights(model: Any, path: Path) -> None:
                 got="no such file" if size_bytes is None else f"{size_bytes} bytes",
                 advice="Copy model and weights again, together",
             )
+
+
+def _load_small_tensors(graph: Graph) -> None:
+    """Take small external tensors into memory: shape inference looks at no file."""
+    ir = needs("onnx_ir", "build", "to read ONNX graphs")
+    values = [
+        value
+        for value in graph.model.graph.initializers.values()
+        if isinstance(value.const_value, ir.ExternalTensor)
+        and value.const_value.nbytes <= _SMALL_BYTES
+    ]
+    tensors = ir.external_data.convert_tensors_from_external([v.const_value for v in values])
+    for value, tensor in zip(values, tensors, strict=True):
+        value.const_value = tensor
 
 
 def _set_input_shapes(graph: Graph, path: str, input_shapes: Mapping[str, Sequence[int]]) -> None:

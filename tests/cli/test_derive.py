@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,22 @@ def test_derived_file_runs_anywhere_and_is_alone(tiny_family: Path, tmp_path: Pa
     assert said["macs"] < said["macs_before"]
     assert {p.name for p in output.parent.iterdir()} == {"merged.onnx", "merged.yaml"}
     np.testing.assert_allclose(logits(output), logits(tiny_family / "base.onnx"), atol=1e-5)
+
+
+def test_a_model_with_weights_beside_it_becomes_one_file(tiny_family, tmp_path: Path):
+    import onnx
+
+    model = onnx.load(str(tiny_family / "base.onnx"))
+    (tmp_path / "split").mkdir()
+    onnx.save(
+        model, str(tmp_path / "split" / "m.onnx"), save_as_external_data=True,
+        location="m.weights", size_threshold=0,
+    )  # fmt: skip
+    assert derive(tmp_path / "split" / "m.onnx", "- merge_linear: {}", tmp_path / "o.onnx") == 0
+    shutil.rmtree(tmp_path / "split")
+    np.testing.assert_allclose(
+        logits(tmp_path / "o.onnx"), logits(tiny_family / "base.onnx"), atol=1e-5
+    )
 
 
 def test_edits_compose_in_their_order(tiny_family: Path, tmp_path: Path, capsys):

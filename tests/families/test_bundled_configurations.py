@@ -29,7 +29,7 @@ def macs(bundled_family, family):
 
 def test_the_first_configuration_is_the_whole_model_merged(family, macs):
     assert family.configurations[0].name == "full"
-    assert family.configurations[0].edits == [{"merge_linear": {}}]
+    assert family.configurations[0].edits == [{"merge_linear": {}}, {"channels_first": {}}]
     assert macs["exported"] == 4_937_713_920
     assert macs["full"] == 2_106_558_720
 
