@@ -23,9 +23,10 @@ from edgert.units import text_from_duration
 PROJECT = Path(__file__).resolve().parent.parent
 FAMILY = "engines/segformer-b0-camvid"
 BOARD = "emulated-orin-nano"
-FRAMES = 500  # two times the clip: long enough for the board to heat up and to settle
-TEMP_LIMIT_C = 70.0
-PERIOD_SLACK = 1.2  # a frame every 1.2 times the dearest engine's latency
+FRAMES = 750  # three times the clip: long enough for the board to heat up and to settle
+TEMP_LIMIT_C = 65.0
+PERIOD_SLACK = 1.15  # a frame every 1.15 times the dearest engine's latency
+DEADLINE_SLACK = 1.6  # late after 1.6 times of it: only a throttled board, or a hiccup, is late
 
 
 def main() -> int:
@@ -50,13 +51,14 @@ def main() -> int:
     ):
         if status := _run(command):
             return status
-    period_s = round(PERIOD_SLACK * load_profile(profile_file).entries[0].latency_s, 4)
+    dearest_s = load_profile(profile_file).entries[0].latency_s
     status = _run(
         [
             "run", FAMILY, source, "--virtual-time", "--board", BOARD,
             "--profile", str(profile_file), "--loops", "1000",
             "--max-frames", str(arguments.frames),
-            "--deadline-s", str(period_s), "--period-s", str(period_s),
+            "--deadline-s", f"{DEADLINE_SLACK * dearest_s:.4f}",
+            "--period-s", f"{PERIOD_SLACK * dearest_s:.4f}",
             "--temp-c", str(TEMP_LIMIT_C), "--power-w", str(power_budget_w()),
             "-o", str(output / "annotated.mp4"), "--log", str(log),
             "--report", str(output / "report.html"),
@@ -85,9 +87,9 @@ def default_clip() -> str:
 
 
 def power_budget_w() -> float:
-    """What the emulated board may draw: 90 % of its dearest engine back to back."""
+    """What the emulated board may draw: 3 % more than its dearest engine back to back, warm."""
     spec = read_board_spec(PROJECT / "profiles" / "boards" / f"{BOARD}.yaml")
-    return round(0.9 * spec.power.busy_power_w, 1)
+    return round(1.03 * spec.power.busy_power_w, 1)
 
 
 def print_result(profile: Profile, header: RunHeader, frames: list[FrameLog]) -> None:

@@ -6,13 +6,12 @@ say so in the table, on the axes and in the headline.
 
 import html
 import itertools
-import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from edgert.artifacts import write_atomically
-from edgert.records import FrameLog, Limits, Profile, ProfileEntry, RunHeader
+from edgert.records import FrameLog, Profile, ProfileEntry, RunHeader
 from edgert.report.plots import mark_of, svg_from_run
 from edgert.units import text_from_count, text_from_duration
 
@@ -38,6 +37,7 @@ def write_report(
     sections = [
         _heading(header),
         _summary(header, frames, profile),
+        _shares(frames, profile),
         f"<figure>{svg_from_run(header, frames, profile)}</figure>" if frames else "",
         _profile_table(profile),
         _switches(frames),
@@ -93,18 +93,40 @@ def _summary(header: RunHeader, frames: Sequence[FrameLog], profile: Profile) ->
     temps = [frame.temp_c for frame in frames if frame.temp_c is not None]
     if temps:
         tiles.append((f"hottest{mark_of(header)}", f"{max(temps):.1f} °C"))
-        over_s = _seconds_over(frames, header.limits)
-        tiles.append((f"over the temperature limit{mark_of(header)}", _duration(over_s) or "0 s"))
+    for field, name, limit in (
+        ("temp_c", "temperature limit", header.limits.temp_c),
+        ("power_w", "power budget", header.limits.power_w),
+    ):
+        if limit is not None:
+            over_s = _seconds_over(frames, field, limit)
+            tiles.append((f"over the {name}{mark_of(header)}", text_from_duration(over_s)))
     cells = "".join(f"<div><b>{_safe(v)}</b><span>{_safe(k)}</span></div>" for k, v in tiles)
     return f"<div class=tiles>{cells}</div>"
 
 
-def _seconds_over(frames: Sequence[FrameLog], limits: Limits) -> float:
-    limit_c = limits.temp_c if limits.temp_c is not None else math.inf
-    pairs = itertools.pairwise(frames)
-    return sum(
-        b.time_s - a.time_s for a, b in pairs if a.temp_c is not None and a.temp_c > limit_c
+def _seconds_over(frames: Sequence[FrameLog], field: str, limit: float) -> float:
+    over = 0.0
+    for frame, following in itertools.pairwise(frames):
+        reading = getattr(frame, field)
+        if reading is not None and reading > limit:
+            over += following.time_s - frame.time_s
+    return over
+
+
+def _shares(frames: Sequence[FrameLog], profile: Profile) -> str:
+    """How much of the run each configuration ran, as one bar with its parts named."""
+    ran = Counter(frame.configuration for frame in frames if not frame.skip)
+    total = sum(ran.values())
+    if not total:
+        return ""
+    known = [entry.name for entry in profile.entries if entry.name in ran]
+    names = known + sorted(set(ran) - set(known))
+    parts = "".join(
+        f"<span style='flex-grow:{ran[name]}' title='{_safe(name)}: {ran[name]} frames'>"
+        f"{_safe(name)} {ran[name] / total:.0%}</span>"
+        for name in names
     )
+    return f"<div class=shares>{parts}</div>"
 
 
 def _profile_table(profile: Profile) -> str:
@@ -113,7 +135,7 @@ def _profile_table(profile: Profile) -> str:
     columns = ["configuration", "MACs"]
     columns += [f"saved against {name}" for name in profile.baselines_macs]
     columns += ["latency, median", "p95", f"of {dearest.name}", "accuracy", "agreement"]
-    columns += [f"power ({source})", f"energy ({source})", f"of {dearest.name}"] if source else []
+    columns += [f"power ({source})", f"energy ({source})"] if source else []
     head = "".join(f"<th>{_safe(column)}</th>" for column in columns)
     rows = "".join(
         "<tr>" + "".join(f"<td>{_safe(cell)}</td>" for cell in _cells(profile, entry)) + "</tr>"
@@ -140,10 +162,9 @@ def _cells(profile: Profile, entry: ProfileEntry) -> list[str]:
     cells.append(f"{entry.latency_s / dearest.latency_s:.0%}")
     cells.append(f"{entry.accuracy:.2%}" if entry.accuracy is not None else _UNKNOWN)
     cells.append(f"{entry.agreement:.2%}" if entry.agreement is not None else _UNKNOWN)
-    if dearest.energy_j is not None and entry.energy_j is not None and entry.power_w is not None:
+    if entry.energy_j is not None and entry.power_w is not None:
         cells.append(f"{entry.power_w:.1f} W")
         cells.append(f"{entry.energy_j * 1e3:.0f} mJ")
-        cells.append(f"{entry.energy_j / dearest.energy_j:.0%}")
     return cells
 
 
@@ -186,10 +207,14 @@ dt { opacity: .65 } dd { margin: 0 } figure { margin: 1em 0 } svg { width: 100%;
 .tiles { display: flex; flex-wrap: wrap; gap: .6em; margin: 1.2em 0 }
 .tiles div { background: var(--soft); border-radius: 6px; padding: .5em .9em; min-width: 6em }
 .tiles b { display: block; font-size: 1.25em } .tiles span { opacity: .7; font-size: .85em }
+.shares { display: flex; gap: 2px; font-size: .85em; overflow: hidden }
+.shares span { background: #2e8b5733; padding: .25em .4em; flex-basis: 0; overflow: hidden;
+  white-space: nowrap; text-overflow: ellipsis }
 .scroll { overflow-x: auto }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { padding: .25em .7em; border-bottom: 1px solid var(--line); text-align: right }
+th, td { padding: .25em .55em; border-bottom: 1px solid var(--line); text-align: right }
 th { font-weight: 600; vertical-align: bottom } th:first-child, td:first-child { text-align: left }
+td { white-space: nowrap } td.words { white-space: normal }
 .words { text-align: left } .caption { opacity: .7; font-size: .9em }
 @media (max-width: 640px) { dl.facts { grid-template-columns: max-content 1fr } }
 @media print { body { margin: 0; max-width: none } .scroll { overflow: visible } }

@@ -62,7 +62,11 @@ def svg_from_run(header: RunHeader, frames: Sequence[FrameLog], profile: Profile
 def _thinned(frames: Sequence[FrameLog]) -> list[FrameLog]:
     """Every n-th frame, and all that are late or switch: these are what one looks for."""
     step = max(1, len(frames) // _MOST_POINTS)
-    return [f for i, f in enumerate(frames) if i % step == 0 or f.switched]
+    return [
+        frame
+        for index, frame in enumerate(frames)
+        if index % step == 0 or frame.switched or frame.met_deadline is False
+    ]
 
 
 def _draw(axis: Any, frames: Sequence[FrameLog], curve: _Curve) -> None:

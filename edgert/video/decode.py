@@ -22,6 +22,7 @@ OPEN_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 5.0
 RECONNECT_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 _BT_709 = 1  # AVColorSpace, what HD video is tagged with
+_PLAYLISTS = ("hls", "dash")
 _NETWORK = ("rtsp", "rtsps", "http", "https")
 
 OpenContainer = Callable[..., Any]  # as av.open
@@ -69,9 +70,7 @@ class Decoder:
         self.damage: str | None = None
         self.reconnects = 0
         self._container, self._stream = self._open()
-        self.live = address.scheme not in ("file", "http", "https") or (
-            address.scheme != "file" and self._container.duration is None
-        )
+        self.live = self._is_live()
         self._stream.thread_type = "SLICE" if self.live else "AUTO"
         self._decoded = self._decode()
         self._first = next(self._decoded, None)
@@ -134,6 +133,14 @@ class Decoder:
             raise self._refusal("a video file", got)
         return str(path.absolute())  # begins with "/", so that no name is taken for a protocol
 
+    def _is_live(self) -> bool:
+        """Over HTTP: neither a duration nor a length in bytes is known. A playlist has a length."""
+        if self._address.scheme not in ("http", "https"):
+            return self._address.scheme != "file"
+        playlist = self._container.format.name.split(",")[0] in _PLAYLISTS
+        sized = not playlist and self._container.size > 0
+        return self._container.duration is None and not sized
+
     def _open_options(self) -> dict[str, Any]:
         if self._address.scheme == "v4l2":
             asked = dict(self._address.options)
@@ -161,8 +168,11 @@ class Decoder:
         while True:
             try:
                 packet = next(packets)
-                damaged += bool(packet.is_corrupt)
-                pictures = packet.decode()
+                torn = bool(packet.is_corrupt)
+                damaged, first_damage = damaged + torn, first_damage or torn * decoded
+                # Where frames are decoded side by side, the error that half a packet at the end
+                # of a file brings would take the whole frames before it along.
+                pictures = packet.decode() if self.live or not torn else []
             except (StopIteration, self._av.error.EOFError):
                 break
             except self._av.FFmpegError as error:  # the demuxer's own ends `packets` as well
