@@ -3,16 +3,24 @@
 import argparse
 import contextlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from edgert.cli.output import print_json, print_table
 from edgert.errors import PreconditionError, UsageError
 from edgert.units import text_from_bytes, text_from_count
 
+if TYPE_CHECKING:
+    from edgert.surgery.merge_linear import MergeFinding
+
+_TOLD = 3  # of the linear maps that stay
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's flags."""
     parser.add_argument("model", type=Path, metavar="MODEL.onnx", help="any ONNX file")
+    parser.add_argument(
+        "--why", action="store_true", help="say of every linear map why it does not merge"
+    )
     add_input_shape_argument(parser)
 
 
@@ -83,7 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"  activations           {text_from_bytes(cost.activation_bytes)} written in all")
     if cost.unknown_operators:
         print(f"  NOT counted           {', '.join(cost.unknown_operators)}")
-    _print_merges(explain_merges(graph), cost.macs, merged_macs)
+    told = None if arguments.why else _TOLD
+    _print_merges(explain_merges(graph), cost.macs, merged_macs, told=told)
     print(f"{len(branches)} residual branches")
     print_table(
         [
@@ -99,7 +108,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _print_merges(findings: list[Any], macs: int, merged_macs: int) -> None:
+def _print_merges(
+    findings: "list[MergeFinding]", macs: int, merged_macs: int, *, told: int | None
+) -> None:
+    """What merges, and of the heaviest `told` maps that stay as they are, why; None: of all."""
     if merged_macs < macs:
         saved = 1 - merged_macs / macs
         print(
@@ -108,5 +120,10 @@ def _print_merges(findings: list[Any], macs: int, merged_macs: int) -> None:
         )
     else:
         print("merge_linear: nothing to merge")
-    for finding in findings:
+    staying = sorted((f for f in findings if not f.merged), key=lambda f: -f.macs_before)
+    for finding in [f for f in findings if f.merged]:
         print(f"  {finding.outer}: {finding.reason}")
+    for finding in staying[:told]:
+        print(f"  {finding.outer} stays: {finding.reason}")
+    if told is not None and len(staying) > told:
+        print(f"  and {len(staying) - told} more stay: edgert inspect --why")

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -31,12 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     module = importlib.import_module(f"edgert.cli.{parsed.verb}")
     try:
         status: int = module.run(parsed)
+        sys.stdout.flush()
     except UsageError as error:
         print(f"edgert {parsed.verb}: {error}", file=sys.stderr)
         return 2
     except EdgertError as error:
         print(f"edgert {parsed.verb}: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # as in `edgert inspect MODEL.onnx | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print(f"edgert {parsed.verb}: stopped", file=sys.stderr)
         return 130

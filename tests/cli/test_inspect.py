@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import onnx
@@ -38,6 +40,23 @@ def test_text_says_what_would_merge(tiny_family: Path, capsys):
     assert "3 residual branches" in text
     assert "merge_linear:" in text
     assert "less than exported" in text
+
+
+def test_why_tells_of_every_map_and_the_short_form_of_the_heaviest(tiny_family: Path, capsys):
+    assert main(["inspect", str(tiny_family / "base.onnx")]) == 0
+    short = capsys.readouterr().out
+    assert short.count(" stays: ") == 3
+    assert "more stay: edgert inspect --why" in short
+    assert main(["inspect", str(tiny_family / "base.onnx"), "--why"]) == 0
+    assert capsys.readouterr().out.count(" stays: ") > 3
+
+
+def test_a_reader_that_leaves_early_is_no_error(tiny_family: Path):
+    command = f"{sys.executable} -m edgert inspect {tiny_family / 'base.onnx'} --why | true"
+    result = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False
+    )
+    assert result.stderr == ""
 
 
 def make_model(path: Path, *nodes, shape=("batch", 4), domain: str = "") -> Path:
