@@ -20,7 +20,8 @@ class Preprocessor:
 
     A picture of another size is stretched to H x W by swscale's bilinear filter, which widens with
     the reduction as Pillow's does: within one grey level of the exact result, in less time than
-    Pillow takes. The same size needs numpy alone.
+    Pillow takes. Only at the border they differ: swscale repeats the edge, Pillow narrows the
+    filter. The same size needs numpy alone.
 
     Args:
         spec: Size, colour order and normalisation. mean and std are in the order of the planes.

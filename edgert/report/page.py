@@ -50,12 +50,13 @@ def _heading(header: RunHeader) -> str:
     wanted = [
         ("deadline", _duration(limits.deadline_s)),
         ("period", _duration(limits.period_s)),
-        ("power budget", f"{limits.power_w:g} W" if limits.power_w else ""),
-        ("temperature limit", f"{limits.temp_c:g} °C" if limits.temp_c else ""),
+        ("power budget", "" if limits.power_w is None else f"{limits.power_w:g} W"),
+        ("temperature limit", "" if limits.temp_c is None else f"{limits.temp_c:g} °C"),
+        ("energy budget", "" if limits.energy_j is None else f"{limits.energy_j:g} J"),
     ]
     facts = [
         ("family", header.family),
-        ("source", Path(header.source).name or header.source),
+        ("source", header.source if "://" in header.source else Path(header.source).name),
         ("device", header.device),
         ("board", f"{header.board} ({header.provenance})" if header.board else "none"),
         ("controller", header.controller),
@@ -75,7 +76,8 @@ def _heading(header: RunHeader) -> str:
 def _summary(header: RunHeader, frames: Sequence[FrameLog], profile: Profile) -> str:
     if not frames:
         return "<p>No frame was run.</p>"
-    late = sum(frame.met_deadline is False for frame in frames)
+    judged = [frame.met_deadline for frame in frames if frame.met_deadline is not None]
+    late = judged.count(False)
     ran = Counter(frame.configuration for frame in frames if not frame.skip)
     accuracies = {entry.name: entry.accuracy for entry in profile.entries}
     known = [(count, accuracies.get(name)) for name, count in ran.items()]
@@ -83,10 +85,10 @@ def _summary(header: RunHeader, frames: Sequence[FrameLog], profile: Profile) ->
     mean = sum(count * accuracy for count, accuracy in known if accuracy is not None)
     tiles = [
         ("frames", str(len(frames))),
-        ("late", f"{late} ({late / len(frames):.1%})"),
+        ("late", f"{late} ({late / len(frames):.1%})" if judged else _UNKNOWN),
         ("skipped", str(sum(frame.skip for frame in frames))),
         ("switches", str(sum(frame.switched for frame in frames))),
-        ("time", _duration(frames[-1].time_s)),
+        ("time", text_from_duration(frames[-1].time_s + (frames[-1].latency_s or 0.0))),
     ]
     if total:
         tiles.append(("mean accuracy of what ran", f"{mean / total:.2%}"))
@@ -141,8 +143,9 @@ def _profile_table(profile: Profile) -> str:
         "<tr>" + "".join(f"<td>{_safe(cell)}</td>" for cell in _cells(profile, entry)) + "</tr>"
         for entry in profile.entries
     )
-    caption = f"Accuracy: {dearest.accuracy_from}. Agreement: share of labels equal to those of "
-    caption += f"{dearest.name}. Latency: measured on {profile.device}"
+    caption = f"Accuracy: {dearest.accuracy_from or 'not known'}. "
+    caption += f"Agreement: share of labels equal to those of {dearest.name}. "
+    caption += f"Latency: measured on {profile.device}"
     if dearest.latency is not None:
         caption += f", {dearest.latency.runs} runs each after warm-up, engines taking turns"
     return (
@@ -162,9 +165,9 @@ def _cells(profile: Profile, entry: ProfileEntry) -> list[str]:
     cells.append(f"{entry.latency_s / dearest.latency_s:.0%}")
     cells.append(f"{entry.accuracy:.2%}" if entry.accuracy is not None else _UNKNOWN)
     cells.append(f"{entry.agreement:.2%}" if entry.agreement is not None else _UNKNOWN)
-    if entry.energy_j is not None and entry.power_w is not None:
-        cells.append(f"{entry.power_w:.1f} W")
-        cells.append(f"{entry.energy_j * 1e3:.0f} mJ")
+    if dearest.energy_from:
+        cells.append(_UNKNOWN if entry.power_w is None else f"{entry.power_w:.1f} W")
+        cells.append(_UNKNOWN if entry.energy_j is None else f"{entry.energy_j * 1e3:.0f} mJ")
     return cells
 
 
@@ -202,7 +205,8 @@ _PAGE = """<!doctype html>
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1020px; margin: 2em auto; padding: 0 1em; }
 h1 { font-size: 1.5em; margin-bottom: .4em } h2 { font-size: 1.15em; margin: 1.6em 0 .4em }
 dl.facts { display: grid; grid-template-columns: max-content 1fr max-content 1fr; gap: .1em 1em }
-dt { opacity: .65 } dd { margin: 0 } figure { margin: 1em 0 } svg { width: 100%; height: auto }
+dt { opacity: .65 } dd { margin: 0 } figure { margin: 1em 0; overflow-x: auto }
+svg { width: 100%; min-width: 640px; height: auto }
 .note { background: var(--soft); border-left: 4px solid #c8402f; padding: .6em 1em }
 .tiles { display: flex; flex-wrap: wrap; gap: .6em; margin: 1.2em 0 }
 .tiles div { background: var(--soft); border-radius: 6px; padding: .5em .9em; min-width: 6em }
@@ -211,7 +215,7 @@ dt { opacity: .65 } dd { margin: 0 } figure { margin: 1em 0 } svg { width: 100%;
 .shares span { background: #2e8b5733; padding: .25em .4em; flex-basis: 0; overflow: hidden;
   white-space: nowrap; text-overflow: ellipsis }
 .scroll { overflow-x: auto }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+table { border-collapse: collapse; font-size: .92em; font-variant-numeric: tabular-nums }
 th, td { padding: .25em .55em; border-bottom: 1px solid var(--line); text-align: right }
 th { font-weight: 600; vertical-align: bottom } th:first-child, td:first-child { text-align: left }
 td { white-space: nowrap } td.words { white-space: normal }

@@ -1,6 +1,8 @@
 """The plots of a run: temperature, power, configuration and latency over one time axis."""
 
 import io
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +12,7 @@ from edgert.records import FrameLog, Profile, RunHeader
 
 _BLUE, _RED, _GREY, _GREEN = "#2f6fbb", "#c8402f", "#8a8f98", "#2e8b57"
 _MOST_POINTS = 3000  # of one curve; more only makes the file larger
+_MOST_DOTS = 1000  # a dot takes some hundred bytes
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class _Curve:
     label: str
     limit: float | None
     limit_name: str
+    unit: str
     scale: float = 1.0
 
 
@@ -36,6 +40,7 @@ def svg_from_run(header: RunHeader, frames: Sequence[FrameLog], profile: Profile
         "font.size": 10, "axes.spines.top": False, "axes.spines.right": False,
         "axes.edgecolor": _GREY, "axes.labelcolor": _GREY, "xtick.color": _GREY,
         "ytick.color": _GREY, "text.color": _GREY, "axes.grid": True, "grid.alpha": 0.25,
+        "axes.labelsize": 9, "axes.titlesize": 9, "axes.titlepad": 3, "text.parse_math": False,
     }  # fmt: skip
     shown = _thinned(frames)
     with matplotlib.rc_context(style):
@@ -44,32 +49,44 @@ def svg_from_run(header: RunHeader, frames: Sequence[FrameLog], profile: Profile
         mark = mark_of(header)
         limits = header.limits
         deadline_ms = limits.deadline_s * 1e3 if limits.deadline_s else None
-        temperature = _Curve("temp_c", f"temperature, °C{mark}", limits.temp_c, "limit")
-        power = _Curve("power_w", f"power, W{mark}", limits.power_w, "budget")
-        latency = _Curve("latency_s", "latency, ms", deadline_ms, "deadline", scale=1e3)
+        temperature = _Curve("temp_c", f"temperature, °C{mark}", limits.temp_c, "limit", "°C")
+        power = _Curve("power_w", f"power, W{mark}", limits.power_w, "budget", "W")
+        latency = _Curve("latency_s", "latency, ms", deadline_ms, "deadline", "ms", scale=1e3)
         _draw(axes[0], shown, temperature)
         _draw(axes[1], shown, power)
         _configurations(axes[2], frames, profile)
-        _draw(axes[3], shown, latency)
-        _late_frames(axes[3], frames)
+        _draw(axes[3], shown, latency, late=_few([f for f in frames if f.met_deadline is False]))
         axes[3].set_xlabel("time, s")
         out = io.StringIO()
-        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(out, format="svg", transparent=True, metadata=nothing)
     text = out.getvalue()
-    return text[text.index("<svg") :]
+    return _numbered(text[text.index("<svg") :])
+
+
+def _numbered(svg: str) -> str:
+    """Clip paths by number: matplotlib names them after addresses in memory."""
+    names = list(dict.fromkeys(re.findall(r'<clipPath id="(\w+)"', svg)))
+    for index, name in enumerate(names):
+        svg = svg.replace(f'"{name}"', f'"clip{index}"').replace(f"#{name})", f"#clip{index})")
+    return svg
 
 
 def _thinned(frames: Sequence[FrameLog]) -> list[FrameLog]:
-    """Every n-th frame, and all that are late or switch: these are what one looks for."""
-    step = max(1, len(frames) // _MOST_POINTS)
-    return [
-        frame
-        for index, frame in enumerate(frames)
-        if index % step == 0 or frame.switched or frame.met_deadline is False
-    ]
+    """Every n-th frame, and all that switch: these are what one looks for."""
+    step = math.ceil(len(frames) / _MOST_POINTS)
+    return [frame for index, frame in enumerate(frames) if index % step == 0 or frame.switched]
 
 
-def _draw(axis: Any, frames: Sequence[FrameLog], curve: _Curve) -> None:
+def _few(frames: Sequence[FrameLog]) -> Sequence[FrameLog]:
+    """Every n-th of frames that get a dot each."""
+    return frames[:: max(1, math.ceil(len(frames) / _MOST_DOTS))]
+
+
+def _draw(
+    axis: Any, frames: Sequence[FrameLog], curve: _Curve, *, late: Sequence[FrameLog] = ()
+) -> None:
+    """The curve, its limit, and a dot for each late frame."""
     values = [getattr(frame, curve.field) for frame in frames]
     points = [
         (frame.time_s, value * curve.scale)
@@ -80,40 +97,37 @@ def _draw(axis: Any, frames: Sequence[FrameLog], curve: _Curve) -> None:
         axis.plot(*zip(*points, strict=True), color=_BLUE, linewidth=1.3)
     else:
         axis.text(0.5, 0.5, "not read", transform=axis.transAxes, ha="center", va="center")
+    notes = []
     if curve.limit is not None:
         axis.axhline(curve.limit, color=_RED, linewidth=1.1, linestyle="--")
-        axis.annotate(
-            f"{curve.limit_name} {curve.limit:.4g}", (1, curve.limit),
-            xycoords=("axes fraction", "data"), xytext=(-4, 4), textcoords="offset points",
-            ha="right", color=_RED,
-        )  # fmt: skip
-    axis.set_ylabel(curve.label)
-
-
-def _late_frames(axis: Any, frames: Sequence[FrameLog]) -> None:
-    late = [(f.time_s, (f.latency_s or 0) * 1e3) for f in frames if f.met_deadline is False]
+        notes.append(f"- - {curve.limit_name} {curve.limit:.4g} {curve.unit}")
     if late:
-        axis.scatter(*zip(*late, strict=True), s=10, color=_RED, zorder=3, label="late")
-        axis.legend(loc="upper left", frameon=False)
+        places = [(frame.time_s, (frame.latency_s or 0.0) * curve.scale) for frame in late]
+        axis.scatter(*zip(*places, strict=True), s=7, color=_RED, zorder=3)
+        notes.append("\N{BULLET} late")
+    # Above the plot, where it can't cover the curve.
+    axis.set_title("    ".join(notes), loc="right", color=_RED)
+    axis.set_ylabel(curve.label)
 
 
 def _configurations(axis: Any, frames: Sequence[FrameLog], profile: Profile) -> None:
     """One line for each configuration, dearest on top; a dot where the run switched."""
-    names = list(reversed([entry.name for entry in profile.entries]))
+    known = [entry.name for entry in profile.entries]
+    unknown = sorted({frame.configuration for frame in frames} - set(known))
+    names = [*unknown, *reversed(known)]
     place = {name: index for index, name in enumerate(names)}
-    steps = [f for f in frames if f.configuration in place]
     kept = [
-        f for i, f in enumerate(steps)
-        if i in (0, len(steps) - 1) or f.configuration != steps[i - 1].configuration
+        f for i, f in enumerate(frames)
+        if i in (0, len(frames) - 1) or f.configuration != frames[i - 1].configuration
     ]  # fmt: skip
     times_s, rungs = [f.time_s for f in kept], [place[f.configuration] for f in kept]
     axis.step(times_s, rungs, where="post", color=_GREEN, linewidth=1.8)
-    switches = [f for f in steps if f.switched]
+    switches = _few([f for f in frames if f.switched])
     axis.scatter(
         [f.time_s for f in switches], [place[f.configuration] for f in switches],
         s=14, color=_GREEN, zorder=3,
     )  # fmt: skip
-    skipped = [f for f in steps if f.skip]
+    skipped = _few([f for f in frames if f.skip])
     axis.scatter(
         [f.time_s for f in skipped], [place[f.configuration] for f in skipped],
         s=8, color=_GREY, marker="x",

@@ -3,6 +3,8 @@
 uri         which places frames can come from, and hiding credentials in what is shown
 frame       one decoded picture
 pattern     a generated picture that moves, for runs without a camera
+container   how each kind of address is opened
+damage      what is wrong with a video, in one line
 decode      files, network streams and cameras through PyAV
 reader      the thread that decodes ahead of the consumer: every frame, or the newest one
 source      opens any of these under one interface

@@ -15,15 +15,18 @@ from numpy.typing import NDArray
 from edgert.clock import Clock
 from edgert.errors import VideoError
 from edgert.optional import needs
+from edgert.video.container import (
+    is_live,
+    open_refusal,
+    options_from_address,
+    target_from_address,
+)
+from edgert.video.damage import Damage, is_cut_off
 from edgert.video.frame import Frame
 from edgert.video.uri import Address, redact
 
-OPEN_TIMEOUT_S = 10.0
-READ_TIMEOUT_S = 5.0
 RECONNECT_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 _BT_709 = 1  # AVColorSpace, what HD video is tagged with
-_PLAYLISTS = ("hls", "dash")
-_NETWORK = ("rtsp", "rtsps", "http", "https")
 
 OpenContainer = Callable[..., Any]  # as av.open
 
@@ -70,13 +73,13 @@ class Decoder:
         self.damage: str | None = None
         self.reconnects = 0
         self._container, self._stream = self._open()
-        self.live = self._is_live()
+        self.live = is_live(address, self._container)
         self._stream.thread_type = "SLICE" if self.live else "AUTO"
         self._decoded = self._decode()
         self._first = next(self._decoded, None)
         if self._first is None:
             self.close()
-            raise self._refusal("frames that can be decoded", self.damage or "none")
+            raise open_refusal(self._address, "frames that can be decoded", self.damage or "none")
         self._quarter_turns = round(getattr(self._first, "rotation", 0) / 90) % 4
         self._size = (self._first.width, self._first.height)
         self.width, self.height = self._size[:: -1 if self._quarter_turns % 2 else 1]
@@ -90,11 +93,11 @@ class Decoder:
             for picture in self._pictures():
                 if self.live:
                     time_s = self._clock.now_s() - start_s if index else 0.0
-                elif picture.time is None:
-                    time_s = last_s + 1 / self.fps if zero_s is not None else origin_s
+                elif (own_s := self._time_of(picture)) is None:
+                    time_s = last_s + 1 / self.fps if index > before else origin_s
                 else:
-                    zero_s = picture.time if zero_s is None else zero_s
-                    time_s = origin_s + picture.time - zero_s
+                    zero_s = own_s if zero_s is None else zero_s
+                    time_s = origin_s + own_s - zero_s
                 last_s = max(last_s, time_s)
                 yield Frame(index, last_s, self._image(picture))
                 index += 1
@@ -112,48 +115,19 @@ class Decoder:
         self._container.close()
 
     def _open(self) -> tuple[Any, Any]:
+        target = target_from_address(self._address)
+        options = options_from_address(self._address)
         reason, container = "", None
         try:
-            container = self._open_container(self._target(), **self._open_options())
+            container = self._open_container(target, **options)
         except self._av.FFmpegError as error:
             reason = self._reason(error)
         if container is None:  # raised out here: the vendor's error holds the whole address
-            raise self._refusal("a video that can be opened", reason)
+            raise open_refusal(self._address, "a video that can be opened", reason)
         if not container.streams.video:
             container.close()
-            raise self._refusal("a video stream", "a file without one")
+            raise open_refusal(self._address, "a video stream", "a file without one")
         return container, container.streams.video[0]
-
-    def _target(self) -> str:
-        if self._address.scheme != "file":
-            return self._address.target
-        path = Path(self._address.target)
-        if not path.is_file():
-            got = "a folder" if path.is_dir() else "no such file"
-            raise self._refusal("a video file", got)
-        return str(path.absolute())  # begins with "/", so that no name is taken for a protocol
-
-    def _is_live(self) -> bool:
-        """Over HTTP: neither a duration nor a length in bytes is known. A playlist has a length."""
-        if self._address.scheme not in ("http", "https"):
-            return self._address.scheme != "file"
-        playlist = self._container.format.name.split(",")[0] in _PLAYLISTS
-        sized = not playlist and self._container.size > 0
-        return self._container.duration is None and not sized
-
-    def _open_options(self) -> dict[str, Any]:
-        if self._address.scheme == "v4l2":
-            asked = dict(self._address.options)
-            if "width" in asked and "height" in asked:
-                asked["video_size"] = f"{asked.pop('width')}x{asked.pop('height')}"
-            if "fps" in asked:
-                asked["framerate"] = asked.pop("fps")
-            return {"format": "v4l2", "options": asked}
-        if self._address.scheme in _NETWORK:
-            rtsp = self._address.scheme.startswith("rtsp")
-            options = {"rtsp_transport": "tcp"} if rtsp else {}
-            return {"timeout": (OPEN_TIMEOUT_S, READ_TIMEOUT_S), "options": options}
-        return {}
 
     def _pictures(self) -> Iterator[Any]:
         first, self._first = self._first, None
@@ -163,41 +137,54 @@ class Decoder:
 
     def _decode(self) -> Iterator[Any]:
         """Decode what can be decoded; note in `damage` what could not."""
-        packets = self._container.demux(self._stream)
-        decoded, damaged, first_damage, reason, end_s = 0, 0, 0, "", None
-        while True:
-            try:
-                packet = next(packets)
-                torn = bool(packet.is_corrupt)
-                damaged, first_damage = damaged + torn, first_damage or torn * decoded
-                # Where frames are decoded side by side, the error that half a packet at the end
-                # of a file brings would take the whole frames before it along.
-                pictures = packet.decode() if self.live or not torn else []
-            except (StopIteration, self._av.error.EOFError):
-                break
-            except self._av.FFmpegError as error:  # the demuxer's own ends `packets` as well
-                first_damage = first_damage or decoded
-                damaged, reason, pictures = damaged + 1, self._reason(error), []
-            for picture in pictures:
-                decoded += 1
+        damage = Damage()
+        for packet in self._packets(damage):
+            for picture in self._pictures_from(packet, damage):
                 if picture.is_corrupt:
-                    damaged, first_damage = damaged + 1, first_damage or decoded
-                if picture.time is not None:
-                    end_s = max(end_s or 0.0, picture.time)
+                    damage.add()
+                damage.see_frame(self._time_of(picture))
                 yield picture
-        self._note_damage(damaged, first_damage or decoded, reason, end_s)
+        if not damage.found and self._is_cut_off():
+            damage.add("the file is cut off")
+        if self.damage is None:
+            self.damage = damage.text(self._declared_end_s()) or None
 
-    def _note_damage(self, damaged: int, near: int, reason: str, end_s: float | None) -> None:
-        notes = []
-        if damaged:
-            places = "1 place" if damaged == 1 else f"{damaged} places"
-            because = f" ({reason})" if reason else ""
-            notes.append(f"damaged in {places}, the first near frame {near}{because}")
-        declared_s = self._declared_end_s()
-        if end_s is not None and declared_s is not None and end_s < declared_s - 0.5:
-            notes.append(f"the last frame is at {end_s:.2f} s of the declared {declared_s:.2f} s")
-        if self.damage is None and notes:
-            self.damage = f"{self._address.uri}: {'; '.join(notes)}"
+    def _packets(self, damage: Damage) -> Iterator[Any]:
+        """The packets. The last one is empty, or None: it fetches what the decoder still holds."""
+        try:
+            yield from self._container.demux(self._stream)
+        except self._av.FFmpegError as error:
+            damage.add(self._reason(error))
+            yield None
+
+    def _pictures_from(self, packet: Any, damage: Damage) -> list[Any]:
+        damage.see_packet()
+        if packet is not None and packet.is_corrupt:
+            damage.add()
+            if not self.live:
+                # Half a packet at the end of a file: where frames are decoded side by side, the
+                # error that it brings would take whole frames before it along.
+                return []
+        pictures: list[Any] = []
+        try:
+            pictures = self._stream.decode(packet)
+        except self._av.error.EOFError:  # nothing is left in the decoder
+            pass
+        except self._av.FFmpegError as error:
+            damage.add(self._reason(error))
+        return pictures
+
+    def _is_cut_off(self) -> bool:
+        if self._address.scheme != "file" or "mp4" not in self._container.format.name:
+            return False
+        try:
+            return is_cut_off(Path(self._address.target))
+        except OSError:  # it may be gone or replaced by now
+            return False
+
+    def _time_of(self, picture: Any) -> float | None:
+        """By the video's own clock. `picture.time` is NaN for what None fetched."""
+        return None if picture.pts is None else float(picture.pts * self._stream.time_base)
 
     def _declared_end_s(self) -> float | None:
         """When the video should end by its header. A container's sound may outlast its picture."""
@@ -246,14 +233,8 @@ class Decoder:
         return np.ascontiguousarray(turned)
 
     def _reason(self, error: Any) -> str:
+        if isinstance(error, self._av.error.ExitError):  # how PyAV ends what takes too long
+            return "no answer in time"
         log = getattr(error, "log", None)
         text = (error.strerror or str(error)) + (f" ({log[2].strip()})" if log else "")
         return redact(text.replace(self._address.target, self._address.uri)).replace("\n", " ")
-
-    def _refusal(self, expected: str, got: str) -> VideoError:
-        return VideoError(
-            f"open video {self._address.uri}",
-            expected=expected,
-            got=got,
-            advice="Check the address, and that the file or stream plays elsewhere",
-        )

@@ -63,11 +63,14 @@ class Overlay:
             (self.height, self.width, 3) uint8, strip at the bottom. The next call reuses it.
 
         Raises:
-            ValueError: The image has another size than the overlay was made for.
+            ValueError: The image has another size than the overlay was made for, or there are
+                not as many scores as labels.
         """
         height, width = self._frame_height, self._strip.width
         if image.shape != (height, width, 3):
             raise ValueError(f"overlay is for {(height, width, 3)}, image is {image.shape}")
+        if logits.ndim < 2 or logits.shape[1] != len(self._labels):
+            raise ValueError(f"{len(self._labels)} labels, but scores are {logits.shape}")
         frame = self._canvas[:height, :width]
         if self._task == "segmentation":
             self._blend(frame, image, logits)

@@ -9,6 +9,7 @@ ever stands under the final name. It is a fragmented mp4 while it grows, playabl
 fragment even after SIGKILL, and a plain one with its index after `close`.
 """
 
+import math
 import os
 import threading
 from collections import deque
@@ -70,11 +71,14 @@ class FileSink:
 
     Raises:
         VideoError: The file can not be written there.
+        ValueError: No positive size or no positive rate.
     """
 
     def __init__(
         self, path: Path, *, fps: float, width: int, height: int, capacity: int = 8
     ) -> None:
+        if width < 1 or height < 1 or not 0 < fps < math.inf:
+            raise ValueError(f"no video of {width} x {height} at {fps} frames per second")
         self._av = needs("av", "video", "to write video")
         self._reformat = (
             needs("av.video.reformatter", "video", "to write video").VideoReformatter().reformat
@@ -135,10 +139,13 @@ class FileSink:
         self._thread.join()
         if self._error:
             raise self._error
-        if self._written:
-            os.replace(self._partial, self._path)
-        else:
-            self._partial.unlink(missing_ok=True)
+        try:
+            if self._written:
+                os.replace(self._partial, self._path)
+            else:
+                self._partial.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._refusal(f"its final name for {self._partial.name}", error) from error
 
     def __enter__(self) -> "FileSink":
         """The sink itself."""
@@ -168,7 +175,7 @@ class FileSink:
         return container, self._add_stream(container, fps)
 
     def _add_stream(self, container: Any, fps: float) -> Any:
-        rate = Fraction(fps).limit_denominator(1001)
+        rate = max(Fraction(fps).limit_denominator(1001), Fraction(1, 1001))
         if "libx264" in self._av.codecs_available:
             # veryfast: the encoder shares the cores with the model.
             stream = container.add_stream(
@@ -219,7 +226,7 @@ class FileSink:
 
     def _abandon(self, error: Exception) -> None:
         """Note why encoding ended; keep what the file already holds."""
-        refusal = self._refusal(f"room to write; what plays is in {self._partial.name}", error)
+        refusal = self._refusal(f"to go on; what plays is in {self._partial.name}", error)
         refusal.__cause__ = error
         with suppress(OSError, self._av.FFmpegError):  # the first error is the one to tell
             self._container.close()
@@ -249,6 +256,7 @@ def open_sink(uri: str | Path, *, fps: float, width: int, height: int) -> FileSi
 
     Raises:
         VideoError: Something else than mp4 is asked for, or the file can not be written.
+        ValueError: No positive size or no positive rate.
     """
     text = str(uri)
     if text in ("none", "none://"):

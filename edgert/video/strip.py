@@ -11,6 +11,7 @@ from edgert.records import Provenance
 _BACKGROUND, _TEXT, _QUIET = (18, 20, 24), (238, 240, 244), (150, 155, 165)
 _TRACK, _GOOD, _BAD = (52, 56, 64), (70, 170, 110), (214, 66, 48)
 _BAR_RANGE = 1.25  # a bar is full at this multiple of its limit, so that the limit shows inside
+_SMALLEST = 8  # pixels; below, letters can not be told apart
 _KEPT_TEXTS = 512  # rendered pieces of text; readings repeat, so most frames render none
 
 
@@ -30,12 +31,25 @@ class StripText:
 
 @dataclass(frozen=True)
 class _Reading:
-    name: str
+    names: tuple[str, ...]  # longest first; the first one that fits is drawn
     value: float | None
     limit: float | None
     unit: str
     digits: int
-    note: str
+
+    @property
+    def over(self) -> bool:
+        return self.value is not None and self.limit is not None and self.value > self.limit
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        if self.value is None:
+            return ("not read", "-")
+        value = f"{self.value:.{self.digits}f}"
+        texts = (f"{value} {self.unit}", value)
+        if self.limit is not None:
+            return (f"{value} of {self.limit:.{self.digits}f} {self.unit}", *texts)
+        return texts
 
 
 class Strip:
@@ -54,17 +68,21 @@ class Strip:
     def draw(self, rows: NDArray[np.uint8], strip: StripText) -> None:
         """Fill `rows`, (height, width, 3) uint8, in place."""
         rows[:] = _BACKGROUND
-        note = f" ({strip.provenance})" if strip.provenance else ""
         readings = (
-            _Reading("temperature", strip.temp_c, strip.temp_limit_c, "°C", 1, note),
-            _Reading("power", strip.power_w, strip.power_limit_w, "W", 1, note),
-            _Reading("latency", _ms(strip.latency_s), _ms(strip.deadline_s), "ms", 0, ""),
-        )
+            _Reading(
+                _marked(("temperature", "temp."), strip.provenance),
+                strip.temp_c, strip.temp_limit_c, "°C", 1,
+            ),
+            _Reading(
+                _marked(("power",), strip.provenance), strip.power_w, strip.power_limit_w, "W", 1
+            ),
+            _Reading(("latency",), _ms(strip.latency_s), _ms(strip.deadline_s), "ms", 0),
+        )  # fmt: skip
         pad = self._size // 2
         first = self.width // 5
         name = rows[:, pad : first - 2]
-        self._put(name, pad // 2, "configuration", self._small, _QUIET)
-        self._put(name, self._second, strip.configuration, self._size * 8 // 5, _TEXT)
+        self._put(name, pad // 2, ("configuration", ""), self._small, _QUIET)
+        self._put(name, self._second, (strip.configuration,), self._size * 8 // 5, _TEXT)
         column = (self.width - first) // len(readings)
         for index, reading in enumerate(readings):
             left = first + index * column
@@ -72,7 +90,7 @@ class Strip:
 
     @property
     def _small(self) -> int:
-        return max(8, self._size * 4 // 5)
+        return max(_SMALLEST, self._size * 4 // 5)
 
     @property
     def _second(self) -> int:
@@ -81,16 +99,9 @@ class Strip:
     def _draw_reading(self, rows: NDArray[np.uint8], reading: _Reading) -> None:
         """Fill one column of the strip: name, value of its limit, bar."""
         pad = self._size // 4
-        self._put(rows, pad, reading.name + reading.note, self._small, _QUIET)
-        over = False
-        text = "not read"
-        if reading.value is not None:
-            over = reading.limit is not None and reading.value > reading.limit
-            text = f"{reading.value:.{reading.digits}f}"
-            if reading.limit is not None:
-                text += f" of {reading.limit:.{reading.digits}f}"
-            text += f" {reading.unit}"
-        self._put(rows, self._second - pad, text, self._size, _BAD if over else _TEXT)
+        self._put(rows, pad, reading.names, self._small, _QUIET)
+        color = _BAD if reading.over else _TEXT
+        self._put(rows, self._second - pad, reading.texts, self._size, color)
         if reading.value is not None and reading.limit:
             self._draw_bar(rows, reading.value / reading.limit)
 
@@ -106,10 +117,21 @@ class Strip:
         rows[top - 1 : top + thick + 1, notch : notch + 2] = _TEXT
 
     def _put(
-        self, rows: NDArray[np.uint8], y: int, text: str, size: int, color: tuple[int, int, int]
+        self,
+        rows: NDArray[np.uint8],
+        y: int,
+        texts: tuple[str, ...],
+        size: int,
+        color: tuple[int, int, int],
     ) -> None:
-        """Text at the left of `rows`, cut where they end."""
-        image = self._rendered(text, size, color)
+        """The first of `texts` that fits into `rows`; else the last one, smaller or cut."""
+        sizes = range(size - 1, _SMALLEST - 1, -1)
+        tries = [(text, size) for text in texts] + [(texts[-1], smaller) for smaller in sizes]
+        image = self._rendered(*tries[0], color)
+        for text, smaller in tries[1:]:
+            if image.shape[1] <= rows.shape[1]:
+                break
+            image = self._rendered(text, smaller, color)
         height = min(image.shape[0], rows.shape[0] - y)
         width = min(image.shape[1], rows.shape[1])
         if height > 0 and width > 0:
@@ -138,6 +160,13 @@ def rendered_text(
     )
     draws.Draw(image).text((0, 0), text, fill=color, font=font)
     return np.asarray(image)
+
+
+def _marked(names: tuple[str, ...], provenance: Provenance | None) -> tuple[str, ...]:
+    """The names with where the figures come from; where there is no room, that alone."""
+    if provenance is None:
+        return names
+    return (*(f"{name} ({provenance})" for name in names), provenance)
 
 
 def _ms(duration_s: float | None) -> float | None:

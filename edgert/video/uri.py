@@ -8,11 +8,12 @@ from edgert.errors import VideoError
 
 SCHEMES = ("file", "rtsp", "rtsps", "http", "https", "v4l2", "test")
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
-# Greedy up to the last "@": a password may hold "/", "?" or "@" without being escaped.
-_USER_INFO = re.compile(r"(?<=://)\S*@")
+# Greedy up to the last "@": a password may hold "/", "?", "@" or spaces without being escaped.
+# One slash is enough, and none where a name is followed by ":": slips must not show a password.
+_USER_INFO = re.compile(r"(?<=:/)(/?).*@|[^\s/:@]+:[^\s/@]+@")
 _SECRET = re.compile(
-    r"\b(user|username|login|password|passwd|pwd|pass|token|key|apikey|api_key|secret|auth)"
-    r"=[^&;/\s]*",
+    r"([\w.-]*(?:user|login|passw|pwd|\bpass|token|key|secret|auth|signature|credential)[\w.-]*)"
+    r"=[^&;\s]*",
     re.IGNORECASE,
 )
 
@@ -36,7 +37,11 @@ class Address:
 
 def redact(text: str) -> str:
     """`text` with user names, passwords and tokens in URIs replaced by ***."""
-    return _SECRET.sub(r"\1=***", _USER_INFO.sub("***@", text))
+    return _SECRET.sub(r"\1=***", _USER_INFO.sub(_hide_user, text))
+
+
+def _hide_user(match: re.Match[str]) -> str:
+    return f"{match.group(1) or ''}***@"
 
 
 def parse_uri(uri: str) -> Address:
@@ -64,6 +69,6 @@ def parse_uri(uri: str) -> Address:
     if scheme == "file":
         path = unquote(rest) if match else rest
         device = path.startswith("/dev/video")
-        return Address("v4l2" if device else "file", uri, {}, path)
+        return Address("v4l2" if device else "file", redact(uri), {}, path)
     path, _, query = rest.partition("?")
     return Address(scheme, uri, dict(parse_qsl(query, keep_blank_values=True)), path)

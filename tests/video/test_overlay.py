@@ -1,30 +1,19 @@
 """What is drawn over a frame, and the strip below."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
 from edgert.video.overlay import Overlay, StripText
 from edgert.video.palette import palette_from_labels
-from edgert.video.strip import Strip
 from tests.video.test_palette import CAMVID
 
 TEXT = StripText("full", 61.0, 70.0, 8.0, 10.0, 0.030, 0.040, "emulated")
-RED = (214, 66, 48)
 SIZES = [(160, 120), (320, 240), (480, 272), (640, 360), (1280, 720), (321, 241)]
 
 
 def scores_of(labels, classes=11):
     """(1, C, h, w) whose best class is `labels`."""
     return (np.arange(classes)[:, None, None] == labels).astype(np.float32)[None]
-
-
-def strip_pixels(width, **values):
-    strip = Strip(width)
-    rows = np.zeros((strip.height, width, 3), np.uint8)
-    strip.draw(rows, dataclasses.replace(TEXT, **values))
-    return rows
 
 
 def has(rows, color):
@@ -113,56 +102,23 @@ def test_a_frame_of_another_size_is_misuse():
         )
 
 
-# ------------------------------------------------------------- the strip
+@pytest.mark.parametrize("task", ["segmentation", "classification"])
+@pytest.mark.parametrize("classes", [10, 12])
+def test_scores_for_other_labels_are_misuse(task, classes):
+    overlay = Overlay(CAMVID, 64, 48, task=task)
+    scores = np.zeros((1, classes, 6, 8) if task == "segmentation" else (1, classes), np.float32)
+    with pytest.raises(ValueError, match="11 labels"):
+        overlay.draw(np.zeros((48, 64, 3), np.uint8), scores, TEXT)
 
 
-@pytest.mark.parametrize(
-    "beyond", [{"temp_c": 70.1}, {"power_w": 10.1}, {"latency_s": 0.0401}]
-)  # one at a time
-def test_a_reading_beyond_its_limit_is_red(beyond):
-    assert not has(strip_pixels(640), RED)
-    assert has(strip_pixels(640, **beyond), RED)
-
-
-def test_a_reading_at_its_limit_or_without_one_is_not_red():
-    assert not has(strip_pixels(640, temp_c=70.0, power_w=10.0, latency_s=0.040), RED)
-    none = {"temp_limit_c": None, "power_limit_w": None, "deadline_s": None}
-    assert not has(strip_pixels(640, temp_c=99.0, power_w=99.0, latency_s=9.0, **none), RED)
-
-
-def test_every_field_shows():
-    """A changed field changes pixels; the whole strip is written every time."""
-    plain = strip_pixels(640)
-    changes = {
-        "configuration": "c60", "temp_c": 62.0, "temp_limit_c": 75.0, "power_w": 8.1,
-        "power_limit_w": 12.0, "latency_s": 0.031, "deadline_s": 0.050, "provenance": "measured",
-    }  # fmt: skip
-    for field, value in changes.items():
-        assert not np.array_equal(strip_pixels(640, **{field: value}), plain), field
-
-
-def test_a_longer_reading_has_a_longer_bar():
-    def filled(power_w):
-        return int((strip_pixels(640, power_w=power_w) == (70, 170, 110)).all(-1).sum())
-
-    lengths = [filled(power_w) for power_w in (1.0, 5.0, 9.0)]
-    assert lengths == sorted(set(lengths))
-
-
-def test_nothing_read_is_no_error():
-    nothing = dict.fromkeys(("temp_c", "power_w", "latency_s", "provenance"))
-    assert strip_pixels(640, **nothing).shape[1] == 640
-
-
-@pytest.mark.parametrize("width", [16, 64, 160, 4096])
-def test_long_names_and_strange_letters_stay_inside(width):
-    rows = strip_pixels(width, configuration="x" * 300 + "äß漢\N{PILE OF POO}")
-    assert rows.shape[1] == width
-
-
-def test_rendered_text_is_kept_and_bounded():
-    strip = Strip(640)
-    rows = np.zeros((strip.height, 640, 3), np.uint8)
-    for step in range(700):
-        strip.draw(rows, dataclasses.replace(TEXT, temp_c=float(step)))
-    assert len(strip._texts) <= 512
+def test_only_where_labels_differ_does_the_picture():
+    overlay = Overlay(CAMVID, 128, 96)  # too small for a legend
+    image = np.full((96, 128, 3), 90, np.uint8)
+    labels = np.zeros((6, 8), int)
+    before = overlay.draw(image, scores_of(labels), TEXT).copy()
+    labels[2:4, 5:7] = 8
+    after = overlay.draw(image, scores_of(labels), TEXT)
+    changed = (before != after).any(-1)
+    assert changed[32:64, 80:112].all()
+    changed[32:64, 80:112] = False
+    assert not changed.any()

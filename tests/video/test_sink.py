@@ -14,6 +14,7 @@ from edgert.errors import VideoError
 from edgert.video.sink import FileSink, NullSink, open_sink
 from edgert.video.source import open_source
 from tests.video.clips import images, read_all
+from tests.video.waiting import in_time
 
 # Writes until it is killed, or until a file may grow no more; a full disk behaves the same.
 _WRITER = """
@@ -140,7 +141,9 @@ def test_even_a_kill_leaves_a_part_that_plays(tmp_path):
     done = write_until("kill", tmp_path / "out.mp4")
     assert done.returncode == -signal.SIGKILL
     assert os.listdir(tmp_path) == ["out.partial.mp4"]
-    assert len(frames_of(tmp_path / "out.partial.mp4")) >= 60
+    with open_source(str(tmp_path / "out.partial.mp4")) as source:
+        assert len(in_time(lambda: read_all(source))) >= 60
+        assert source.damage is None or "cut off" in source.damage
 
 
 def test_a_full_disk_is_told_in_one_line_and_the_part_that_fits_plays(tmp_path):
@@ -150,6 +153,7 @@ def test_a_full_disk_is_told_in_one_line_and_the_part_that_fits_plays(tmp_path):
     assert "File too large" in done.stdout
     assert done.stdout.count("\n") == 1
     assert os.listdir(tmp_path) == ["out.partial.mp4"]
+    assert len(frames_of(tmp_path / "out.partial.mp4")) >= 5
 
 
 def test_what_is_no_picture_of_the_sinks_size_is_misuse(tmp_path):
@@ -176,3 +180,69 @@ def test_none_keeps_nothing_and_file_uris_are_paths(tmp_path):
         assert isinstance(sink, FileSink)
         sink.write(images(1)[0])
     assert len(frames_of(tmp_path / "out.mp4")) == 1
+
+
+def test_a_full_disk_is_told_and_the_part_that_fits_plays_on_a_real_one(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("NOT TESTED: a disk that is really full needs root, to mount a small one")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(disk)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"NOT TESTED: a disk that is really full: {mounted.stderr.strip()}")
+    noise = np.random.default_rng(0).integers(0, 256, (30, 120, 160, 3), dtype=np.uint8)
+    try:
+        sink = open_sink(disk / "out.mp4", fps=30, width=160, height=120)
+        with pytest.raises(VideoError, match="No space left on device") as caught:
+            in_time(lambda: [sink.write(noise[k % 30]) for k in range(600)])
+        assert "\n" not in str(caught.value)
+        with pytest.raises(VideoError, match=r"out\.partial\.mp4"):
+            in_time(sink.close)
+        in_time(sink.close)  # a second time it is closed already
+        assert os.listdir(disk) == ["out.partial.mp4"]
+        with open_source(str(disk / "out.partial.mp4")) as source:
+            assert len(in_time(lambda: read_all(source))) >= 10
+            assert source.damage
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_final_name_that_is_taken_by_a_folder_is_one_line_and_the_part_is_kept(tmp_path):
+    (tmp_path / "out.mp4").mkdir()
+    sink = open_sink(tmp_path / "out.mp4", fps=25, width=64, height=48)
+    sink.write(images(1)[0])
+    with pytest.raises(VideoError, match="its final name") as caught:
+        sink.close()
+    assert "\n" not in str(caught.value)
+    assert len(frames_of(tmp_path / "out.partial.mp4")) == 1
+
+
+def test_a_failing_encoder_frees_a_writer_that_waits_for_room(tmp_path):
+    """More pictures than the queue holds, of a width that x264 refuses."""
+    sink = FileSink(tmp_path / "out.mp4", fps=25, width=20_000, height=4, capacity=2)
+    image = np.zeros((4, 20_000, 3), np.uint8)
+    with pytest.raises(VideoError) as caught:
+        in_time(lambda: [sink.write(image) for _ in range(50)])
+    assert "\n" not in str(caught.value)
+    with pytest.raises(VideoError):
+        in_time(sink.close)
+
+
+@pytest.mark.parametrize(
+    ("fps", "width", "height"),
+    [(0, 64, 48), (-1, 64, 48), (float("nan"), 64, 48), (float("inf"), 64, 48), (25, 0, 48),
+     (25, 64, 0)],
+)  # fmt: skip
+def test_no_rate_and_no_size_are_misuse(tmp_path, fps, width, height):
+    with pytest.raises(ValueError, match="no video of"):
+        open_sink(tmp_path / "out.mp4", fps=fps, width=width, height=height)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("fps", [1 / 3600, 1.0, 29.97, 240.0])
+def test_slow_and_fast_videos_can_be_written(tmp_path, fps):
+    with open_sink(tmp_path / "out.mp4", fps=fps, width=64, height=48) as sink:
+        for image in images(3):
+            sink.write(image)
+    assert len(frames_of(tmp_path / "out.mp4")) == 3

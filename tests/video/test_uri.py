@@ -51,6 +51,11 @@ def test_unknown_scheme_lists_the_known_ones_in_one_line(uri):
         f"http://cam/x.mjpg?user=a&password={SECRET}&q=1",
         f"rtsp://cam/user=admin&password={SECRET}&channel=1",
         f"https://cam/x?TOKEN={SECRET}",
+        f"https://cam/x?a=1&access_token={SECRET}/{SECRET}",
+        f"https://cam/x?X-Amz-Signature={SECRET}&X-Amz-Credential={SECRET}",
+        f"rtsp://cam/user=admin_password={SECRET}_channel=1",
+        f"rtsp://admin:with space {SECRET}@cam/x",
+        f"file://admin:{SECRET}@cam/x.mp4",
     ],
 )
 def test_credentials_are_nowhere_but_in_the_target(uri):
@@ -58,6 +63,14 @@ def test_credentials_are_nowhere_but_in_the_target(uri):
     assert SECRET in address.target
     assert SECRET not in address.uri + repr(address)
     assert "cam" in address.uri
+
+
+@pytest.mark.parametrize("slip", ["rtsp:/", "rtsp:", ""])
+def test_a_password_is_hidden_even_where_the_scheme_is_mistyped(slip):
+    """Such a text is taken for a path, and shown when there is no such file."""
+    address = parse_uri(f"{slip}admin:{SECRET}@cam/x")
+    assert address.scheme == "file"
+    assert SECRET not in address.uri + repr(address)
 
 
 def test_credentials_are_hidden_in_the_refusal_too():
@@ -75,5 +88,9 @@ def test_whatever_the_password_holds_it_is_hidden(user, password):
 
 
 def test_text_without_credentials_is_left_alone():
-    text = "open video rtsp://cam:554/live: connection refused"
-    assert redact(text) == text
+    for text in (
+        "open video rtsp://cam:554/live: connection refused",
+        "/home/me@work/clip 10:30.mp4",
+        "http://host/a.mp4?start=3&end=5",
+    ):
+        assert redact(text) == text
