@@ -90,7 +90,7 @@ def test_whatever_the_password_holds_it_is_hidden(user, password):
 def test_text_without_credentials_is_left_alone():
     for text in (
         "open video rtsp://cam:554/live: connection refused",
-        "/home/me@work/clip 10:30.mp4",
+        "/srv/me@work/clip 10:30.mp4",
         "http://host/a.mp4?start=3&end=5",
     ):
         assert redact(text) == text
