@@ -156,7 +156,7 @@ def test_a_signal_ends_the_run_and_keeps_what_was_written(
     assert process.returncode == 0, err
     assert json.loads(out)["summary"]["stopped"] is True
     _, frames = read_run(log)
-    assert json.loads(out)["summary"]["frames"] == len(frames) > 5
+    assert json.loads(out)["summary"]["frames"] == len(frames) >= 5
     assert (tmp_path / "a.mp4").stat().st_size > 500
 
 
