@@ -6,6 +6,7 @@ from pathlib import Path
 from edgert.artifacts import BuiltSet, FamilyFolder, load_built, load_family, stale_reasons
 from edgert.backends import open_backend
 from edgert.backends.base import Backend
+from edgert.cli.arguments import positive_int
 from edgert.errors import ArtifactError
 
 
@@ -18,7 +19,10 @@ def add_family_argument(parser: argparse.ArgumentParser) -> None:
         "--backend", default="onnxruntime", help="what runs the engines (default: %(default)s)"
     )
     parser.add_argument(
-        "--threads", type=int, metavar="N", help="of an engine (default: one for each core)"
+        "--threads",
+        type=positive_int,
+        metavar="N",
+        help="of an engine (default: one for each core)",
     )
 
 

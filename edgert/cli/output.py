@@ -9,6 +9,7 @@ import msgspec
 
 _WIDTH = 24
 _SHOW_AFTER_S = 2.0  # what is shorter needs no bar
+_REDRAW_EVERY_S = 0.1
 _LINE_EVERY_S = 10.0  # where no terminal is there to redraw a line
 
 
@@ -52,20 +53,21 @@ class ProgressBar:
             self._stream.flush()
 
     def __call__(self, done: int, total: int, what: str) -> None:
-        """Show how far the work is."""
+        """Show how far the work is; a `total` of 0 is one that nobody knows."""
         now_s = time.perf_counter()
         elapsed_s = now_s - self._start_s
-        if elapsed_s < _SHOW_AFTER_S:
+        terminal = self._stream.isatty()
+        pause_s = _REDRAW_EVERY_S if terminal else _LINE_EVERY_S
+        if elapsed_s < _SHOW_AFTER_S or now_s - self._line_s < pause_s:
             return
         left = f", {elapsed_s * (total - done) / done:.0f} s left" if 0 < done < total else ""
-        if self._stream.isatty():
-            filled = _WIDTH * done // max(total, 1)
+        count = f"{done}/{total}" if total else f"{done}"
+        if terminal:
+            filled = _WIDTH * done // total if total else 0
             bar = "█" * filled + "·" * (_WIDTH - filled)
-            self._stream.write(f"\r\033[K{self._title} {bar} {done}/{total} {what}{left}")
-        elif now_s - self._line_s < _LINE_EVERY_S:
-            return
+            self._stream.write(f"\r\033[K{self._title} {bar} {count} {what}{left}")
         else:
-            self._stream.write(f"{self._title}: {done}/{total} {what}{left}\n")
+            self._stream.write(f"{self._title}: {count} {what}{left}\n")
         self._line_s = now_s
         self._drawn = True
         self._stream.flush()

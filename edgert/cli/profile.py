@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from edgert.cli.arguments import positive_int
 from edgert.cli.families import (
     add_family_argument,
     backend_from,
@@ -31,7 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: %(default)s, a generated pattern)",
     )
     parser.add_argument(
-        "--frame-count", type=int, default=20, metavar="N", help="how many (default: %(default)s)"
+        "--frame-count",
+        type=positive_int,
+        default=20,
+        metavar="N",
+        help="how many (default: %(default)s)",
     )
     parser.add_argument(
         "--dataset",
@@ -39,12 +44,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="labelled frames, DIR/images and DIR/labels; without, the family's own figures stand",
     )
-    parser.add_argument("--dataset-count", type=int, metavar="N", help="use N of its frames")
+    parser.add_argument(
+        "--dataset-count", type=positive_int, metavar="N", help="use N of its frames"
+    )
     parser.add_argument(
         "--board", default="", metavar="NAME", help="emulated board whose energy is computed"
     )
     parser.add_argument(
-        "--rounds", type=int, default=10, metavar="N", help="of timing (default: %(default)s)"
+        "--rounds",
+        type=positive_int,
+        default=10,
+        metavar="N",
+        help="of timing (default: %(default)s)",
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the profile")
 
@@ -155,10 +166,6 @@ def _pictures(source: str, count: int) -> list[Any]:
     from edgert.profiling.dataset import evenly, image_files, read_image
     from edgert.video.source import open_source
 
-    if count < 1:
-        raise UsageError(
-            "--frame-count", expected="1 or more", got=str(count), advice="Give a number"
-        )
     if Path(source).is_dir():
         pictures = [read_image(path) for path in evenly(image_files(Path(source)), count)]
     else:

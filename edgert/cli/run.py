@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from edgert.cli.arguments import positive_int
 from edgert.cli.families import (
     add_family_argument,
     backend_from,
@@ -11,7 +12,7 @@ from edgert.cli.families import (
     open_built,
     profile_path,
 )
-from edgert.cli.output import print_json
+from edgert.cli.output import ProgressBar, print_json
 from edgert.errors import ArtifactError
 from edgert.records import RunHeader
 from edgert.settings import Settings, load_settings
@@ -42,8 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("temp-c", "temperature limit in degrees Celsius"),
     ):
         parser.add_argument(f"--{name}", type=float, metavar=name[-1].upper(), help=what)
-    parser.add_argument("--loops", type=int, default=1, metavar="N", help="play a file N times")
-    parser.add_argument("--max-frames", type=int, metavar="N", help="stop after N frames")
+    parser.add_argument(
+        "--loops", type=positive_int, default=1, metavar="N", help="play a file N times"
+    )
+    parser.add_argument("--max-frames", type=positive_int, metavar="N", help="stop after N frames")
     parser.add_argument(
         "--virtual-time",
         action="store_true",
@@ -154,9 +157,10 @@ def _play(arguments: argparse.Namespace, settings: Settings) -> tuple[Any, RunHe
             limits=settings.limits,
             log=arguments.log,
             header=header,
+            on_frame=lambda line: progress(line.frame + 1, arguments.max_frames or 0, "frames"),
             latency_scale=settings.latency_scale,
         )
-        with install_signal_handlers(loop):
+        with install_signal_handlers(loop), ProgressBar("run") as progress:
             return loop.run(), header
 
 

@@ -68,7 +68,6 @@ def test_profile_of_nothing_is_refused(built: Path, capsys, tmp_path: Path):
     (tmp_path / "empty").mkdir()
     assert main(["profile", str(built), "--frames", str(tmp_path / "empty")]) == 2
     assert "expected pictures, got none" in capsys.readouterr().err
-    assert main(["profile", str(built), "--frame-count", "0"]) == 2
 
 
 def test_run_writes_video_log_and_report(profiled: Path, capsys, tmp_path: Path):
@@ -133,6 +132,22 @@ def test_a_wrong_setting_is_one_line(
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) == 1
     assert line in errors[0]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "F", SOURCE, "--loops", "0"],
+        ["run", "F", SOURCE, "--max-frames", "-1"],
+        ["profile", "F", "--frame-count", "many"],
+        ["build", "F", "--threads", "0"],
+    ],
+)
+def test_counts_start_at_one(capsys, words: list[str]):
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 2
+    assert "expected a whole number of 1 or more" in capsys.readouterr().err
 
 
 def test_a_source_that_is_not_there_is_one_line(profiled: Path, capsys):

@@ -15,6 +15,7 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def at_once(monkeypatch):
     monkeypatch.setattr(output, "_SHOW_AFTER_S", 0.0)
+    monkeypatch.setattr(output, "_REDRAW_EVERY_S", 0.0)
 
 
 def test_table_aligns_names_left_and_figures_right(capsys):
@@ -40,6 +41,19 @@ def test_bar_is_drawn_on_a_terminal_and_wiped(at_once):
         assert "1/4 compile" in stream.getvalue()
         assert "s left" in stream.getvalue()
     assert stream.getvalue().endswith("\r\033[K")
+
+
+def test_a_total_that_nobody_knows_shows_the_count(at_once):
+    stream = Terminal()
+    ProgressBar("run", stream=stream)(7, 0, "frames")
+    assert stream.getvalue().endswith("7 frames")
+
+
+def test_a_terminal_is_not_redrawn_for_every_step(at_once, monkeypatch):
+    monkeypatch.setattr(output, "_REDRAW_EVERY_S", 60.0)
+    stream = Terminal()
+    ProgressBar("run", stream=stream)(7, 0, "frames")
+    assert stream.getvalue() == ""
 
 
 def test_short_work_shows_no_bar():
