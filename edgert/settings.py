@@ -13,7 +13,7 @@ import msgspec
 import yaml
 
 from edgert.errors import SettingsError
-from edgert.records import Limits, Record
+from edgert.records import Limits, Positive, Record
 from edgert.schema import record_from_object, record_from_yaml
 
 _PREFIX = "EDGERT_"
@@ -27,7 +27,9 @@ class Settings(Record, frozen=True, kw_only=True):
     backend: str = "onnxruntime"
     board: str = ""  # name of an emulated board; empty: no board, no power and heat
     threads: int | None = None  # of the engines; None: as many as there are cores
-    latency_scale: float = 1.0  # emulated boards: how much slower the board is than this machine
+    latency_scale: Positive = (
+        1.0  # emulated boards: how much slower the board is than this machine
+    )
 
 
 def load_settings(

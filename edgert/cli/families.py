@@ -8,6 +8,7 @@ from edgert.backends import open_backend
 from edgert.backends.base import Backend
 from edgert.cli.arguments import positive_int
 from edgert.errors import ArtifactError
+from edgert.settings import Settings
 
 
 def add_family_argument(parser: argparse.ArgumentParser) -> None:
@@ -15,9 +16,7 @@ def add_family_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "family", metavar="FAMILY", help="a family's folder, or its name under engines/"
     )
-    parser.add_argument(
-        "--backend", default="onnxruntime", help="what runs the engines (default: %(default)s)"
-    )
+    parser.add_argument("--backend", help="what runs the engines (default: onnxruntime)")
     parser.add_argument(
         "--threads",
         type=positive_int,
@@ -62,7 +61,7 @@ def open_built(folder: FamilyFolder, backend: Backend) -> BuiltSet:
 
 def backend_from(arguments: argparse.Namespace) -> Backend:
     """The backend that --backend and --threads ask for."""
-    return open_backend(arguments.backend, threads=arguments.threads)
+    return open_backend(arguments.backend or Settings().backend, threads=arguments.threads)
 
 
 def profile_path(folder: FamilyFolder, backend: Backend, board: str) -> Path:

@@ -1,20 +1,18 @@
 """`edgert run FAMILY SOURCE`: a video through the engines, switching between frames."""
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from edgert.artifacts import load_profile, read_run
+from edgert.backends import open_backend
 from edgert.cli.arguments import positive_int
-from edgert.cli.families import (
-    add_family_argument,
-    backend_from,
-    find_family,
-    open_built,
-    profile_path,
-)
+from edgert.cli.families import add_family_argument, find_family, open_built, profile_path
 from edgert.cli.output import ProgressBar, print_json
-from edgert.errors import ArtifactError
-from edgert.records import RunHeader
+from edgert.clock import MonotonicClock, VirtualClock
+from edgert.errors import ArtifactError, UsageError
+from edgert.records import Family, Profile, RunHeader
 from edgert.settings import Settings, load_settings
 from edgert.units import text_from_duration
 
@@ -59,13 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     summary, header = _play(arguments, settings)
     if arguments.report is not None:
-        from edgert.artifacts import load_profile, read_run
         from edgert.report import write_report
 
         logged, frames = read_run(arguments.log)
-        write_report(
-            arguments.report, logged, frames, load_profile(_profile_file(arguments, settings))
-        )
+        write_report(arguments.report, logged, frames, _profile(arguments, settings))
     if arguments.json:
         print_json({"header": header, "summary": summary})
     else:
@@ -76,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _settings(arguments: argparse.Namespace) -> Settings:
     if arguments.report is not None and arguments.log is None:
         arguments.log = arguments.report.with_suffix(".jsonl")
-    return load_settings(
+    settings = load_settings(
         arguments.settings,
         flags={
             "limits.deadline_s": arguments.deadline_s,
@@ -85,33 +80,28 @@ def _settings(arguments: argparse.Namespace) -> Settings:
             "limits.temp_c": arguments.temp_c,
             "controller": arguments.controller,
             "board": arguments.board,
+            "backend": arguments.backend,
             "threads": arguments.threads,
         },
     )
+    if settings.latency_scale != 1 and not arguments.virtual_time:
+        raise UsageError(
+            "settings latency_scale",
+            expected="1 on the clock on the wall",
+            got=f"{settings.latency_scale:g}",
+            advice="Add --virtual-time, or leave latency_scale out",
+        )
+    return settings
 
 
 def _profile_file(arguments: argparse.Namespace, settings: Settings) -> Path:
     if arguments.profile is not None:
         return Path(arguments.profile)
     folder = find_family(arguments.family, verify=False)
-    return profile_path(folder, backend_from(arguments), settings.board)
+    return profile_path(folder, open_backend(settings.backend), settings.board)
 
 
-def _play(arguments: argparse.Namespace, settings: Settings) -> tuple[Any, RunHeader]:
-    from edgert.artifacts import load_profile
-    from edgert.clock import MonotonicClock, VirtualClock
-    from edgert.control import open_controller
-    from edgert.pool import Pool
-    from edgert.preprocess import Preprocessor
-    from edgert.runtime import FrameLoop, install_signal_handlers
-    from edgert.video.overlay import Overlay
-    from edgert.video.sink import open_sink
-    from edgert.video.source import open_source
-
-    folder = find_family(arguments.family)
-    arguments.threads = settings.threads
-    backend = backend_from(arguments)
-    built = open_built(folder, backend)
+def _profile(arguments: argparse.Namespace, settings: Settings) -> Profile:
     file = _profile_file(arguments, settings)
     if not file.is_file():
         raise ArtifactError(
@@ -121,22 +111,26 @@ def _play(arguments: argparse.Namespace, settings: Settings) -> tuple[Any, RunHe
             advice=f"Measure one: edgert profile {arguments.family}"
             + (f" --board {settings.board}" if settings.board else ""),
         )
-    profile = load_profile(file)
+    return load_profile(file)
+
+
+def _play(arguments: argparse.Namespace, settings: Settings) -> tuple[Any, RunHeader]:
+    from edgert.control import open_controller
+    from edgert.pool import Pool
+    from edgert.preprocess import Preprocessor
+    from edgert.runtime import FrameLoop, install_signal_handlers
+
+    family = (folder := find_family(arguments.family)).family
+    backend = open_backend(settings.backend, threads=settings.threads)
+    built = open_built(folder, backend)
+    profile = _profile(arguments, settings)
     controller = open_controller(settings.controller, profile, settings.limits)
     clock = VirtualClock() if arguments.virtual_time else MonotonicClock()
     board = _board(settings.board, clock, profile)
-    with Pool.open(built, backend) as pool:
-        source = open_source(
-            arguments.source, loops=arguments.loops, max_frames=arguments.max_frames
-        )
-        overlay = Overlay(
-            folder.family.labels, source.width, source.height, task=folder.family.task
-        )
-        sink = open_sink(
-            arguments.output, fps=source.fps, width=overlay.width, height=overlay.height
-        )
+    with Pool.open(built, backend) as pool, ProgressBar("run") as progress, ExitStack() as undo:
+        source, sink, overlay = _open_video(arguments, family, undo)
         header = RunHeader(
-            family=folder.family.name,
+            family=family.name,
             source=source.uri,
             device=backend.device(),
             board=settings.board,
@@ -149,9 +143,9 @@ def _play(arguments: argparse.Namespace, settings: Settings) -> tuple[Any, RunHe
             source,
             pool,
             controller,
-            preprocess=Preprocessor(folder.family.input),
+            preprocess=Preprocessor(family.input),
             sink=sink,
-            overlay=overlay if arguments.output != "none" else None,
+            overlay=overlay,
             board=board,
             clock=clock,
             limits=settings.limits,
@@ -160,8 +154,23 @@ def _play(arguments: argparse.Namespace, settings: Settings) -> tuple[Any, RunHe
             on_frame=lambda line: progress(line.frame + 1, arguments.max_frames or 0, "frames"),
             latency_scale=settings.latency_scale,
         )
-        with install_signal_handlers(loop), ProgressBar("run") as progress:
+        with install_signal_handlers(loop):
             return loop.run(), header
+
+
+def _open_video(
+    arguments: argparse.Namespace, family: Family, undo: ExitStack
+) -> tuple[Any, Any, Any]:
+    """Source, sink and overlay; `undo` closes the source if what comes after it fails."""
+    from edgert.video.overlay import Overlay
+    from edgert.video.sink import open_sink
+    from edgert.video.source import open_source
+
+    source = open_source(arguments.source, loops=arguments.loops, max_frames=arguments.max_frames)
+    undo.callback(source.close)
+    overlay = Overlay(family.labels, source.width, source.height, task=family.task)
+    sink = open_sink(arguments.output, fps=source.fps, width=overlay.width, height=overlay.height)
+    return source, sink, overlay if arguments.output != "none" else None
 
 
 def _board(name: str, clock: Any, profile: Any) -> Any:

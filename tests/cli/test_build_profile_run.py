@@ -135,6 +135,28 @@ def test_a_wrong_setting_is_one_line(
 
 
 @pytest.mark.parametrize(
+    ("variable", "value", "line"),
+    [
+        ("EDGERT_BACKEND", "magic", "expected one of onnxruntime"),
+        ("EDGERT_CONTROLLER", "magic", "expected one of ladder"),
+        ("EDGERT_LATENCY_SCALE", "2", "Add --virtual-time"),
+        ("EDGERT_LATENCY_SCALE", "0", "latency_scale: expected float > 0"),
+        ("EDGERT_LIMITS_TEMP_C", "hot", "limits.temp_c: expected float"),
+    ],
+)
+def test_the_environment_is_heard(
+    profiled: Path, capsys, monkeypatch, tmp_path: Path, variable: str, value: str, line: str
+):
+    [profile] = (tmp_path / "profiles" / "measured" / "tiny").glob("*.json")
+    capsys.readouterr()
+    monkeypatch.setenv(variable, value)
+    assert main(["run", str(profiled), SOURCE, "--profile", str(profile)]) in (1, 2)
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 1
+    assert line in errors[0]
+
+
+@pytest.mark.parametrize(
     "words",
     [
         ["run", "F", SOURCE, "--loops", "0"],
