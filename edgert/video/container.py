@@ -52,7 +52,7 @@ def is_live(address: Address, container: Any) -> bool:
     if address.scheme not in ("http", "https"):
         return address.scheme != "file"
     playlist = container.format.name.split(",")[0] in _PLAYLISTS
-    return container.duration is None and (playlist or container.size <= 0)
+    return container.duration is None and (playlist or (container.size or 0) <= 0)
 
 
 def open_refusal(address: Address, expected: str, got: str) -> VideoError:
