@@ -34,7 +34,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=_AsWritten)
     parser.add_argument("--source", help="path or URI of a video (default: a clip of bicycles)")
     parser.add_argument("--output", type=Path, default=Path("demo"))
-    parser.add_argument("--frames", type=int, default=FRAMES)
+    parser.add_argument(
+        "--frames",
+        type=int,
+        help=f"repeat the source for so many (default: {FRAMES} of the clip; a video of your own "
+        "is played once, and Ctrl-C ends a live one)",
+    )
     arguments = parser.parse_args()
     start_s = time.perf_counter()
     source = arguments.source or default_clip()
@@ -51,12 +56,14 @@ def main() -> int:
     ):
         if status := _run(command):
             return status
+    length: list[str] = []  # of the run; a video of one's own is played once, as it is
+    if arguments.frames or not arguments.source:
+        length = ["--loops", "1000", "--max-frames", str(arguments.frames or FRAMES)]
     dearest_s = load_profile(profile_file).entries[0].latency_s
     status = _run(
         [
             "run", FAMILY, source, "--virtual-time", "--board", BOARD,
-            "--profile", str(profile_file), "--loops", "1000",
-            "--max-frames", str(arguments.frames),
+            "--profile", str(profile_file), *length,
             "--deadline-s", f"{DEADLINE_SLACK * dearest_s:.4f}",
             "--period-s", f"{PERIOD_SLACK * dearest_s:.4f}",
             "--temp-c", str(TEMP_LIMIT_C), "--power-w", str(power_budget_w()),
