@@ -104,7 +104,8 @@ def _fill(
     files: list[Path] = []
     for index, configuration in enumerate(configurations):
         progress(index, total, f"compile {configuration.name}")
-        graph = derive(base, configuration.edits, subject=f"derive {configuration.name}")
+        place = f"{folder.path / 'family.yaml'} at configurations[{index}]"
+        graph = derive(base, configuration.edits, subject=f"derive {configuration.name}, {place}")
         costs.append(cost_of(graph))
         derived = _derived_path(staging, configuration)
         save_graph(graph, derived, weights=f"{derived.stem}.weights")

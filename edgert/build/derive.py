@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from edgert.errors import BuildError
+from edgert.errors import BuildError, SurgeryError
 from edgert.records import Edit
 from edgert.surgery.graph import Graph
 
@@ -37,7 +37,18 @@ def derive(graph: Graph, edits: Sequence[Edit], *, subject: str) -> Graph:
         [(name, parameters)] = edit.items()
         place = f"{subject} at edits[{index}]"
         function = _edit_function(name, place)
-        graph = function(graph, **_checked(function, parameters or {}, f"{place}.{name}"))
+        checked = _checked(function, parameters or {}, f"{place}.{name}")
+        try:
+            graph = function(graph, **checked)
+        except (
+            SurgeryError
+        ) as error:  # the edit knows the graph; where it was written is known here
+            raise type(error)(
+                f"{place}: {error.subject}",
+                expected=error.expected,
+                got=error.got,
+                advice=error.advice,
+            ) from error
     return graph
 
 

@@ -55,7 +55,7 @@ def test_a_wrong_edit_is_one_line(graph: Graph, edit: dict, line: str):
 
 
 def test_a_branch_that_is_not_there_is_refused(graph: Graph):
-    with pytest.raises(PreconditionError, match=r"block9\.mix"):
+    with pytest.raises(PreconditionError, match=r"derive x at edits\[0\]: .*block9\.mix"):
         derive(graph, [{"skip_residuals": {"branches": ["block9.mix"]}}], subject="derive x")
 
 
