@@ -8,6 +8,7 @@
     ├── SurgeryError
     │   ├── PreconditionError        the graph does not have what the edit needs
     │   └── PostconditionError       the edit ran and left something wrong
+    ├── CalibrationError             calibration frames, or what was fitted on them
     ├── BuildError
     │   └── VerificationError        an engine computes something else than its graph
     ├── BackendError
@@ -67,6 +68,10 @@ class PreconditionError(SurgeryError):
 
 class PostconditionError(SurgeryError):
     """The edited graph failed its own check; it is not handed out."""
+
+
+class CalibrationError(EdgertError):
+    """Calibration frames do not fit the model, or are too few."""
 
 
 class BuildError(EdgertError):

@@ -160,6 +160,26 @@ def reference_session(graph: Path) -> Session:
     )
 
 
+def session_from_bytes(model: bytes, *, threads: int | None = None) -> Session:
+    """A serialised graph, optimised and ready to run, that is not kept as an engine.
+
+    Args:
+        model: The graph with its weights inside, at most 2 GB.
+        threads: None: one for each core that the process may use.
+
+    Raises:
+        EngineLoadError: onnxruntime can't run the graph.
+    """
+    ort = _vendor()
+    threads = threads or len(os.sched_getaffinity(0))
+    options = _options(ort, threads, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
+    try:
+        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except _vendor_errors() as error:
+        _refuse(error, "load a part of the graph", EngineLoadError)
+    return _OrtSession(session, "a part of the graph")
+
+
 class _OrtSession:
     """One onnxruntime session behind the `Session` protocol."""
 

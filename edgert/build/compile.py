@@ -19,11 +19,11 @@ from edgert.artifacts import (
 )
 from edgert.backends.base import Backend
 from edgert.backends.onnxruntime import reference_session
-from edgert.build.derive import derive
+from edgert.build.derive import derive, files_of
 from edgert.build.pack import pack_weights
 from edgert.build.verify import fixed_inputs, verify_engine
 from edgert.errors import ArtifactError, PreconditionError
-from edgert.records import Configuration, Cost, Engine, EngineManifest, Family, Parity, TensorSpec
+from edgert.records import Configuration, Cost, Engine, EngineManifest, Parity, TensorSpec
 from edgert.surgery.cost import cost_of
 from edgert.surgery.graph import Graph, save_graph
 from edgert.surgery.load import load_graph
@@ -80,12 +80,16 @@ def reasons_to_build(folder: FamilyFolder, backend: Backend, target: Path) -> li
     except ArtifactError as error:
         return [f"{error.subject}: {error.got}"]
     return stale_reasons(
-        built.manifest, built_for=backend.identity(), built_from=_built_from(folder.family)
+        built.manifest, built_for=backend.identity(), built_from=_built_from(folder)
     )
 
 
-def _built_from(family: Family) -> dict[str, str]:
-    steps = [(c.name, c.edits) for c in family.configurations]
+def _built_from(folder: FamilyFolder) -> dict[str, str]:
+    family = folder.family
+    steps = [
+        (c.name, c.edits, [sha256_from_file(path) for path in files_of(c.edits, folder.path)])
+        for c in family.configurations
+    ]
     return {
         "graph": family.base.sha256,
         "weights": family.base.weights_sha256 or "",
@@ -105,7 +109,13 @@ def _fill(
     for index, configuration in enumerate(configurations):
         progress(index, total, f"compile {configuration.name}")
         place = f"{folder.path / 'family.yaml'} at configurations[{index}]"
-        graph = derive(base, configuration.edits, subject=f"derive {configuration.name}, {place}")
+        graph = derive(
+            base,
+            configuration.edits,
+            subject=f"derive {configuration.name}, {place}",
+            folder=folder.path,
+            input_spec=folder.family.input,
+        )
         costs.append(cost_of(graph))
         derived = _derived_path(staging, configuration)
         save_graph(graph, derived, weights=f"{derived.stem}.weights")
@@ -125,7 +135,7 @@ def _fill(
         family=folder.family.name,
         backend=backend.name,
         built_for=backend.identity(),
-        built_from=_built_from(folder.family),
+        built_from=_built_from(folder),
         weights=_WEIGHTS,
         weights_sha256=sha256_from_file(staging / _WEIGHTS),
         inputs=inputs,

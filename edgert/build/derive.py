@@ -4,52 +4,86 @@ import importlib
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from edgert.errors import BuildError, SurgeryError
-from edgert.records import Edit
+from edgert.errors import BuildError, CalibrationError, SurgeryError
+from edgert.records import Edit, InputSpec
 from edgert.surgery.graph import Graph
 
 # An edit's name in YAML is its function's name; its parameters are the keyword arguments.
 EDITS = {
     "merge_linear": "edgert.surgery.merge_linear",
     "skip_residuals": "edgert.surgery.skip_residuals",
+    "replace_residuals": "edgert.surgery.replace_residuals",
     "narrow_channels": "edgert.surgery.narrow_channels",
+    "compensate": "edgert.calibration.inline",
     "channels_first": "edgert.surgery.channels_first",
 }
+# These change no output beyond rounding: what comes of them is still the full model.
+LOSSLESS = frozenset({"merge_linear", "channels_first"})
+_INJECTED = ("reference", "input_spec")  # parameters that are not written in YAML
 
 
-def derive(graph: Graph, edits: Sequence[Edit], *, subject: str) -> Graph:
+def derive(
+    graph: Graph,
+    edits: Sequence[Edit],
+    *,
+    subject: str,
+    folder: Path = Path(),
+    input_spec: InputSpec | None = None,
+) -> Graph:
     """Apply a list of edits.
 
     Args:
         graph: The base graph; unchanged.
         edits: Each a mapping with one key, the edit's name, and its parameters.
         subject: What is derived, for error lines: "derive c60".
+        folder: What paths in the edits are relative to.
+        input_spec: How pictures become the input; for edits that calibrate.
 
     Raises:
         BuildError: No such edit, or parameters that it does not take.
         SurgeryError: The graph does not allow the edit.
+        CalibrationError: Calibration frames can't be used.
     """
+    reference = graph
     for index, edit in enumerate(edits):
         [(name, parameters)] = edit.items()
         place = f"{subject} at edits[{index}]"
         function = _edit_function(name, place)
-        checked = _checked(function, parameters or {}, f"{place}.{name}")
+        checked = _checked(function, parameters or {}, f"{place}.{name}", folder)
+        known = inspect.signature(function).parameters
+        injected = {"reference": reference, "input_spec": input_spec}
+        checked.update({key: value for key, value in injected.items() if key in known})
         try:
             graph = function(graph, **checked)
-        except (
-            SurgeryError
-        ) as error:  # the edit knows the graph; where it was written is known here
+        except (SurgeryError, CalibrationError) as error:
+            # the edit knows the graph; where it was written is known here
             raise type(error)(
                 f"{place}: {error.subject}",
                 expected=error.expected,
                 got=error.got,
                 advice=error.advice,
             ) from error
+        if all(next(iter(done)) in LOSSLESS for done in edits[: index + 1]):
+            reference = graph
     return graph
+
+
+def files_of(edits: Sequence[Edit], folder: Path) -> list[Path]:
+    """The files that edits read, where they lie; folders of frames are not among them."""
+    found = []
+    for edit in edits:
+        [(name, parameters)] = edit.items()
+        if name not in EDITS:
+            continue
+        hints = typing.get_type_hints(_edit_function(name, name))
+        paths = [folder / v for k, v in (parameters or {}).items() if _is_path(hints.get(k))]
+        found += [path for path in paths if path.is_file()]
+    return found
 
 
 def _edit_function(name: str, place: str) -> Callable[..., Graph]:
@@ -65,12 +99,16 @@ def _edit_function(name: str, place: str) -> Callable[..., Graph]:
 
 
 def _checked(
-    function: Callable[..., Graph], parameters: Mapping[str, Any], place: str
+    function: Callable[..., Graph], parameters: Mapping[str, Any], place: str, folder: Path
 ) -> dict[str, Any]:
     """Parameters converted to the function's types; a name or type it does not take is refused."""
     signature = inspect.signature(function).parameters
     hints = typing.get_type_hints(function)
-    known = {name: p for name, p in signature.items() if p.kind is p.KEYWORD_ONLY}
+    known = {
+        name: p
+        for name, p in signature.items()
+        if p.kind is p.KEYWORD_ONLY and name not in _INJECTED
+    }
     missing = [n for n, p in known.items() if p.default is p.empty and n not in parameters]
     unknown = [name for name in parameters if name not in known]
     if missing or unknown:
@@ -84,7 +122,10 @@ def _checked(
     checked = {}
     for name, value in parameters.items():
         try:
-            checked[name] = msgspec.convert(value, hints[name])
+            if _is_path(hints[name]):
+                checked[name] = folder / msgspec.convert(value, str)
+            else:
+                checked[name] = msgspec.convert(value, hints[name])
         except msgspec.ValidationError as error:
             raise BuildError(
                 f"{place}.{name}",
@@ -93,3 +134,7 @@ def _checked(
                 advice="Correct the value",
             ) from error
     return checked
+
+
+def _is_path(hint: Any) -> bool:
+    return hint is Path or Path in typing.get_args(hint)

@@ -41,13 +41,8 @@ def skip_residuals(graph: Graph, *, branches: Sequence[str]) -> Graph:
         ISPASS 2024, arXiv 2212.02687 (encoder layers left out). Differs: attention and
         feed-forward branches are dropped one by one, in any network with residual sums.
     """
-    _check_names(branches)
-    known = {branch.name: branch for branch in find_residual_branches(graph)}
-    for name in branches:
-        if name not in known:
-            raise _unknown(name, known)
+    going = {branch.branch_value for branch in chosen_branches(graph, branches, subject=_SUBJECT)}
     edited = graph.copy()
-    going = {known[name].branch_value for name in branches}
     for node in edited.nodes:
         if is_sum(node):
             _without_operands(edited, node, going)
@@ -55,10 +50,26 @@ def skip_residuals(graph: Graph, *, branches: Sequence[str]) -> Graph:
     return finished(edited, subject=_SUBJECT)
 
 
-def _check_names(branches: Sequence[str]) -> None:
+def chosen_branches(
+    graph: Graph, branches: Sequence[str], *, subject: str
+) -> list[ResidualBranch]:
+    """The branches of these names, in the order of the names.
+
+    Raises:
+        PreconditionError: No name is given, one is given twice, or one is not in the graph.
+    """
+    _check_names(branches, subject)
+    known = {branch.name: branch for branch in find_residual_branches(graph)}
+    for name in branches:
+        if name not in known:
+            raise _unknown(name, known, subject)
+    return [known[name] for name in branches]
+
+
+def _check_names(branches: Sequence[str], subject: str) -> None:
     if isinstance(branches, str) or not branches:
         raise PreconditionError(
-            _SUBJECT,
+            subject,
             expected="a list of one branch name or more",
             got=f"{branches!r}" if isinstance(branches, str) else "none",
             advice="Name the branches to drop, or leave this edit out to keep them all",
@@ -66,24 +77,24 @@ def _check_names(branches: Sequence[str]) -> None:
     twice = [name for name, count in Counter(branches).items() if count > 1]
     if twice:
         raise PreconditionError(
-            _SUBJECT,
+            subject,
             expected="each branch once",
             got=f"{', '.join(twice)} more than once",
             advice="Remove the repeated name",
         )
 
 
-def _unknown(name: str, known: dict[str, ResidualBranch]) -> PreconditionError:
+def _unknown(name: str, known: dict[str, ResidualBranch], subject: str) -> PreconditionError:
     if not known:
         return PreconditionError(
-            f"{_SUBJECT} {name}",
+            f"{subject} {name}",
             expected="a graph with residual branches",
             got="one without any",
             advice="Leave this edit out",
         )
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.0)
     return PreconditionError(
-        f"{_SUBJECT} {name}",
+        f"{subject} {name}",
         expected=f"one of the graph's {len(known)} residual branches",
         got="a name that none has",
         advice=f"Correct it; the nearest are {', '.join(near)}",
