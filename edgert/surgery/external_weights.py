@@ -69,7 +69,8 @@ def bytes_of(tensor: Any, subject: str) -> int:
             got=str(tuple(tensor.dims)),
             advice="Export the model again; this file is damaged",
         )
-    return (math.prod(tensor.dims) * bits + 7) // 8
+    elements: int = math.prod(tensor.dims)
+    return (elements * bits + 7) // 8
 
 
 def _size_of(location: str, path: Path, subject: str) -> int | None:
