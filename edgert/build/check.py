@@ -14,7 +14,7 @@ in Deep Learning: A User Survey and Failure Analysis of ONNX Model Converters, I
     cost          no dearer than its parent, and not its parent
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ def check_graph(
     limits: CostLimits = COST_LIMITS,
     measure: LatencyMeter | None = measure_latency,
     stages: Sequence[Stage] = STAGES,
+    progress: Callable[[Stage], None] | None = None,
 ) -> GraphReport:
     """Check a graph, stage by stage; a stage that finds an error is the last.
 
@@ -56,6 +57,7 @@ def check_graph(
         limits: How much dearer than its parent it may be.
         measure: What times two runs against each other; None leaves latency out.
         stages: Which of STAGES are asked for; a stage that needs an earlier one's result gets it.
+        progress: Called before each stage.
 
     Returns:
         Everything found; `refuse_errors` makes the first error an exception.
@@ -83,6 +85,8 @@ def check_graph(
         for stage, find in check.stages.items():
             if stage not in stages or (stage in ("parent", "cost") and parent is None):
                 continue
+            if progress is not None:
+                progress(stage)
             report.stages.append(stage)
             report.findings += find()
             if report.errors:

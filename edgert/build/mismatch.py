@@ -8,14 +8,14 @@ Between two graphs, and for NaN, nothing is optimised, so inner values are hande
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgert.build.inputs import CheckInput
-from edgert.build.program import Program
+from edgert.build.program import Program, label
 from edgert.build.verify import TOLERANCE, Distance, Tolerance, distance_of
 from edgert.errors import BackendError
 
@@ -32,11 +32,13 @@ class Mismatch:
     difference: float  # largest, absolute
     scale: float  # largest absolute value expected there
     sequence: str  # three operators that end there: "Div > Mul > Add"
+    suspects: tuple[str, ...] = ()  # nodes right before it whose results could not be compared
 
     def __str__(self) -> str:
         far = f"{self.difference:.2e}" if np.isfinite(self.difference) else "NaN or infinity"
+        before = f" or before it in {', '.join(self.suspects)}" if self.suspects else ""
         return (
-            f"first at {self.node}, after {self.sequence}: {far} off "
+            f"first at {self.node}{before}, after {self.sequence}: {far} off "
             f"(largest value {self.scale:.3g})"
         )
 
@@ -82,8 +84,9 @@ def first_divergence(
     """The first node of a derived graph that computes something else than its namesake.
 
     Only values of the same name and shape in both graphs are compared, so the fault lies at that
-    node or between it and the last value before it that both have. None if they all agree.
+    node or at one of its `suspects`, whose results have no namesake. None if they all agree.
     """
+    agreed: set[str] = set()
     shared = [name for name in derived.positions if name in expected.positions]
     for chunk in derived.chunks(shared, most=_CHUNK_VALUES, most_bytes=_CHUNK_BYTES):
         got, want = _values(derived, chunk, check), _values(expected, chunk, check)
@@ -92,7 +95,10 @@ def first_divergence(
                 continue
             distance = distance_of({name: got[name]}, {name: want[name]})
             if distance.relative > tolerance.difference:
-                return _mismatch(derived, distance)
+                return replace(
+                    _mismatch(derived, distance), suspects=_between(derived, name, agreed)
+                )
+            agreed.add(name)
     return None
 
 
@@ -107,6 +113,20 @@ def first_not_finite(program: Program, check: CheckInput) -> Mismatch | None:
                 scale = float(finite.max(initial=0))
                 return _mismatch(program, Distance(name, np.inf, np.inf, scale, 0.0))
     return None
+
+
+def _between(program: Program, value: str, agreed: set[str]) -> tuple[str, ...]:
+    """The nodes that a value depends on without an agreed value in between, in their order."""
+    found: set[int] = set()
+    ahead = list(program.nodes[program.positions[value]].input)
+    while ahead:
+        name = ahead.pop()
+        position = program.positions.get(name)
+        if position is None or name in agreed or position in found:
+            continue
+        found.add(position)
+        ahead += program.nodes[position].input
+    return tuple(label(program.nodes[position]) for position in sorted(found))
 
 
 def _difference_of_cut(

@@ -67,13 +67,11 @@ def _use(node: Any, domain: str, opset: int, types: Mapping[str, str]) -> NodeUs
 def _types_by_value(program: Program) -> dict[str, str]:
     """ONNX's names of the types that are known: "tensor(float)"."""
     onnx = needs("onnx", "build", "to check ONNX graphs")
-    infer = needs("onnx.shape_inference", "build", "to infer types")
     names = {
         number: f"tensor({name.lower()})" for name, number in onnx.TensorProto.DataType.items()
     }
-    graph = infer.infer_shapes(program.outline).graph
-    found = {tensor.name: tensor.data_type for tensor in graph.initializer}
-    for value in (*graph.input, *graph.value_info, *graph.output):
-        if value.type.HasField("tensor_type"):
-            found.setdefault(value.name, value.type.tensor_type.elem_type)
+    found = {tensor.name: tensor.data_type for tensor in program.model.graph.initializer}
+    for name, kind in program.value_types.items():
+        if kind.HasField("tensor_type"):
+            found.setdefault(name, kind.tensor_type.elem_type)
     return {name: names[number] for name, number in found.items() if number}

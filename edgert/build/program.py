@@ -88,7 +88,7 @@ class Program:
         group: list[str] = []
         total = 0
         for name in values:
-            size = self._value_bytes.get(name, _UNKNOWN_BYTES)
+            size = self._bytes_of(name)
             if group and (len(group) >= most or total + size > most_bytes):
                 yield group
                 group, total = [], 0
@@ -151,13 +151,28 @@ class Program:
         return empty
 
     @functools.cached_property
-    def _value_bytes(self) -> dict[str, int]:
-        infer = needs("onnx.shape_inference", "build", "to infer shapes")
-        inferred = infer.infer_shapes(self.outline, data_prop=True)
-        return {
-            value.name: 4 * math.prod(d.dim_value for d in value.type.tensor_type.shape.dim)
-            for value in inferred.graph.value_info
-        }
+    def value_types(self) -> dict[str, Any]:
+        """What is known of values as onnx.TypeProto, without believing what is declared inside.
+
+        Where types contradict each other only those of inputs are known.
+        """
+        onnx = needs("onnx", "build", "to infer types")
+        infer = needs("onnx.shape_inference", "build", "to infer types")
+        bare = onnx.ModelProto()
+        bare.CopyFrom(self.outline)
+        del bare.graph.value_info[:]
+        try:
+            graph = infer.infer_shapes(bare, data_prop=True).graph
+        except infer.InferenceError:  # the stage that looks at shapes says why
+            graph = bare.graph
+        return {v.name: v.type for v in (*graph.input, *graph.value_info, *graph.output)}
+
+    def _bytes_of(self, value: str) -> int:
+        if value not in self.value_types:
+            return _UNKNOWN_BYTES
+        dims = self.value_types[value].tensor_type.shape.dim
+        elements: int = math.prod(dim.dim_value for dim in dims)
+        return 4 * elements
 
 
 def read_program(path: Path) -> Program:

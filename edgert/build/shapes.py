@@ -9,6 +9,7 @@ from typing import Any
 
 from edgert.build.finding import Finding
 from edgert.build.program import Program, label
+from edgert.build.widths import check_widths
 from edgert.errors import SurgeryError
 from edgert.optional import needs
 from edgert.surgery.load import load_graph
@@ -41,8 +42,14 @@ def check_shapes(program: Program) -> list[Finding]:
     except infer.InferenceError as error:
         return [_from_inference(program, str(error))]
     graph = inferred.graph
-    found = {v.name: _declared(v) for v in (*graph.input, *graph.value_info, *graph.output)}
-    return _undetermined(program, found, foreign) + _contradictions(program, declared, found)
+    found: dict[str, _Declared] = {t.name: (t.data_type, tuple(t.dims)) for t in graph.initializer}
+    found |= {v.name: _declared(v) for v in (*graph.input, *graph.value_info, *graph.output)}
+    static = {name: _static_shape(known) for name, known in found.items()}
+    return (
+        _undetermined(program, found, foreign)
+        + _contradictions(program, declared, found)
+        + check_widths(program, static)
+    )
 
 
 def _undetermined(
@@ -57,13 +64,13 @@ def _undetermined(
             advice="Give them: --input-shape, or export with a fixed size",
         )
         for value in program.model.graph.input
-        if not _is_static(found.get(value.name))
+        if _static_shape(found.get(value.name)) is None
     ]
     if findings:
         return findings
     for node in program.nodes:
         for name in filter(None, node.output):
-            if not _is_static(found.get(name)) and name not in foreign:
+            if _static_shape(found.get(name)) is None and name not in foreign:
                 return _not_settled_by_folding(program)
     return []
 
@@ -134,12 +141,11 @@ def _declared(value: Any) -> _Declared:
     return kind.elem_type, sizes
 
 
-def _is_static(known: _Declared | None) -> bool:
-    return (
-        known is not None
-        and known[1] is not None
-        and all(isinstance(size, int) for size in known[1])
-    )
+def _static_shape(known: _Declared | None) -> tuple[int, ...] | None:
+    if known is None or known[1] is None:
+        return None
+    sizes = tuple(size for size in known[1] if isinstance(size, int))
+    return sizes if len(sizes) == len(known[1]) else None
 
 
 def _fits(said: _Declared, is_so: _Declared) -> bool:

@@ -171,8 +171,10 @@ class GraphCheck:
             nodes = self._program.nodes
             checker.check_model(str(self._path))
         except ArtifactError as error:
-            _, _, node = error.subject.partition(", node ")
-            return [Finding("format", node, error.expected, error.got, error.advice)]
+            place = error.subject.removeprefix(f"read {self._path}").lstrip(",: ")
+            node = place.removeprefix("node ") if place.startswith("node ") else ""
+            expected = error.expected if node or not place else f"{place}: {error.expected}"
+            return [Finding("format", node, expected, error.got, error.advice)]
         except checker.ValidationError as error:
             text = str(error).strip()
             named = (label(node) for node in nodes if node.name and node.name in text)
@@ -191,10 +193,14 @@ class GraphCheck:
         try:
             _ = self._reference, self._optimised
         except BackendError as error:
-            named = {label(n) for n in self._program.nodes if _mentions(error.got, n.name)}
-            node = next(iter(named)) if len(named) == 1 else ""
-            return [Finding("load", node, error.expected, error.got, error.advice)]
+            return [self._refused("load", error)]
         return []
+
+    def _refused(self, stage: Stage, error: BackendError) -> Finding:
+        """What the runtime said, at the node that it names if it names one."""
+        named = {label(n) for n in self._program.nodes if _mentions(error.got, n.name)}
+        node = named.pop() if len(named) == 1 else ""
+        return Finding(stage, node, error.expected, error.got, error.advice)
 
     # ------------------------------------------------------------ what it computes
 
@@ -202,7 +208,7 @@ class GraphCheck:
         try:
             results = self._results
         except BackendError as error:
-            return [Finding("run", "", error.expected, error.got, error.advice)]
+            return [self._refused("run", error)]
         findings: list[Finding] = []
         for check, outputs in results:
             wrong = [name for name, array in outputs.items() if not np.isfinite(array).all()]
@@ -241,7 +247,7 @@ class GraphCheck:
         try:
             found = compare_runs(self._optimised, self._results, tolerance=self._tolerance)
         except BackendError as error:
-            return [Finding("optimisation", "", error.expected, error.got, error.advice)]
+            return [self._refused("optimisation", error)]
         self._report.optimised = found
         if found.failed is None:
             return []
