@@ -112,31 +112,21 @@ class Program:
     def outline(self) -> Any:
         """The model with small weights only, for shape inference. Change only a copy.
 
-        Large ones keep type and sizes; small ones are there even if they lie outside the file:
-        targets of Reshape and the like.
+        Of large ones type and sizes are left; small ones are targets of Reshape and the like.
         """
         onnx = needs("onnx", "build", "to infer shapes")
-        helper = needs("onnx.external_data_helper", "build", "to read ONNX graphs")
         graph = self.model.graph
         outline = self._empty()
         outline.graph.node.extend(graph.node)
         outline.graph.input.extend(graph.input)
         outline.graph.output.extend(graph.output)
         outline.graph.value_info.extend(graph.value_info)
-        for tensor in graph.initializer:
-            if math.prod(tensor.dims) > _SMALL_ELEMENTS:
-                outline.graph.initializer.append(
-                    onnx.TensorProto(
-                        name=tensor.name, data_type=tensor.data_type, dims=tensor.dims
-                    )
-                )
-                continue
-            copy = outline.graph.initializer.add()
-            copy.CopyFrom(tensor)
-            if copy.external_data:
-                helper.load_external_data_for_tensor(copy, str(self.folder))
-                copy.ClearField("external_data")
-                copy.ClearField("data_location")
+        outline.graph.initializer.extend(
+            tensor
+            if _is_small(tensor)
+            else onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+            for tensor in graph.initializer
+        )
         return outline
 
     def _empty(self) -> Any:
@@ -176,15 +166,29 @@ class Program:
 
 
 def read_program(path: Path) -> Program:
-    """The program in a file; nodes without a name get one.
+    """The program in a file; nodes without a name get one, small weights are read.
+
+    Neither ONNX's shape inference nor onnxruntime, given a model that is no file, looks for the
+    target of a Reshape outside it.
 
     Raises:
         ArtifactError: The file is no readable model.
     """
     model = read_model(path)
+    helper = needs("onnx.external_data_helper", "build", "to read ONNX graphs")
+    for tensor in model.graph.initializer:
+        if tensor.external_data and _is_small(tensor):
+            helper.load_external_data_for_tensor(tensor, str(path.parent))
+            tensor.ClearField("external_data")
+            tensor.ClearField("data_location")
     for index, node in enumerate(model.graph.node):
         node.name = node.name or f"{node.op_type}#{index}"
     return Program(model, path.name, path.parent)
+
+
+def _is_small(tensor: Any) -> bool:
+    elements: int = math.prod(tensor.dims)
+    return elements <= _SMALL_ELEMENTS
 
 
 def label(node: Any) -> str:

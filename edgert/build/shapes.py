@@ -29,13 +29,13 @@ def check_shapes(program: Program) -> list[Finding]:
     onnx = needs("onnx", "build", "to infer shapes")
     bare = onnx.ModelProto()
     bare.CopyFrom(program.outline)
-    foreign = _behind_foreign_nodes(program)
+    unknown, foreign = _foreign_values(program)
     declared = {v.name: _declared(v) for v in (*bare.graph.value_info, *bare.graph.output)}
-    kept = [value for value in bare.graph.value_info if value.name in foreign]
+    kept = [value for value in bare.graph.value_info if value.name in unknown]
     del bare.graph.value_info[:]
     bare.graph.value_info.extend(kept)
     for value in bare.graph.output:
-        if value.name not in foreign:
+        if value.name not in unknown:
             value.type.tensor_type.ClearField("shape")
     try:
         inferred = infer.infer_shapes(bare, check_type=True, strict_mode=True, data_prop=True)
@@ -171,10 +171,13 @@ def _text(known: _Declared | None) -> str:
     return f"{kind} ({', '.join(str(size) if size != '' else '?' for size in known[1])})"
 
 
-def _behind_foreign_nodes(program: Program) -> set[str]:
-    """Values whose shapes ONNX can't infer: an operator it does not know lies before them."""
+def _foreign_values(program: Program) -> tuple[set[str], set[str]]:
+    """Values of operators that ONNX does not know, and these with all that depends on them."""
+    unknown: set[str] = set()
     foreign: set[str] = set()
     for node in program.nodes:
+        if node.domain not in STANDARD:
+            unknown.update(node.output)
         if node.domain not in STANDARD or any(name in foreign for name in node.input):
             foreign.update(node.output)
-    return foreign
+    return unknown, foreign

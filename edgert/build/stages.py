@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgert.backends.base import Session
+from edgert.backends.onnxruntime import reference_session
 from edgert.build.finding import Finding, Stage
 from edgert.build.inputs import CheckInput, check_inputs
 from edgert.build.mismatch import (
@@ -147,7 +148,9 @@ class GraphCheck:
 
     @functools.cached_property
     def _reference(self) -> Session:
-        return self._opened(self._program)
+        session = reference_session(self._path)  # the file itself, as whoever runs it loads it
+        self._open.append(session)
+        return session
 
     @functools.cached_property
     def _optimised(self) -> Session:

@@ -299,7 +299,7 @@ def half_precision_overflows(model):
     insert(
         model, value,
         helper.make_node("Mul", [value, "factor"], ["large"]),
-        helper.make_node("Cast", ["large"], ["half"], name="ffn.half/Cast", to=TensorProto.FLOAT16),
+        helper.make_node("Cast", ["large"], ["half"], to=TensorProto.FLOAT16, name="half/Cast"),
         helper.make_node("Transpose", ["half"], ["moved"], perm=[0, 1]),
         helper.make_node("Cast", ["moved"], ["back"], to=TensorProto.FLOAT),
         helper.make_node("Div", ["back", "factor"], ["new"]),
@@ -507,10 +507,16 @@ def activation_fused_before_the_sum(model):
 
 @broken("graph optimisation", "optimisation")
 def normalisation_that_the_runtime_fuses_inexactly(model):
-    """Rows far from zero: fused, the variance is a difference of two large squares."""
-    value = node_of(model, "attention/Add").output[0]
+    insert_inexact_normalisation(model, node_of(model, "attention/Add").output[0], WIDTH)
+
+
+def insert_inexact_normalisation(model: onnx.ModelProto, value: str, width: int) -> None:
+    """A LayerNormalization in single steps on rows far from zero.
+
+    onnxruntime fuses the steps and computes the variance as a difference of two large squares.
+    """
     for name, number in (("far", 30000), ("two", 2), ("eps", 1e-5), ("gain", 1), ("off", 0)):
-        shape = (WIDTH,) if name in ("gain", "off") else ()
+        shape = (width,) if name in ("gain", "off") else ()
         add_weight(model, name, np.full(shape, number, np.float32))
     add_weight(model, "last", np.array([-1]))
     steps = (
