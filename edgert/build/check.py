@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from edgert.backends.base import Session
 from edgert.build.finding import STAGES, Stage
+from edgert.build.graph_report import GraphReport, LatencyMeter, Parent
 from edgert.build.regression import COST_LIMITS, CostLimits, measure_latency
-from edgert.build.stages import GraphCheck, GraphReport, LatencyMeter, Parent
+from edgert.build.stages import GraphCheck
 from edgert.build.targets import OnnxRuntimeTarget, Target
 from edgert.build.verify import TOLERANCE, Tolerance
 from edgert.surgery.graph import save_graph

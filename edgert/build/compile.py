@@ -20,8 +20,8 @@ from edgert.artifacts import (
 from edgert.backends.base import Backend
 from edgert.build.check import check_graph, static_model
 from edgert.build.derive import derive
+from edgert.build.graph_report import Parent
 from edgert.build.pack import pack_weights
-from edgert.build.stages import Parent
 from edgert.errors import ArtifactError, PreconditionError
 from edgert.records import Configuration, Cost, Engine, EngineManifest, Family, Parity, TensorSpec
 from edgert.surgery.cost import cost_of

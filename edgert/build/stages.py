@@ -3,7 +3,6 @@
 import functools
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from edgert.backends.base import Session
 from edgert.backends.onnxruntime import reference_session
 from edgert.build.finding import Finding, Stage
+from edgert.build.graph_report import GraphReport, LatencyMeter, Parent
 from edgert.build.inputs import CheckInput, check_inputs
 from edgert.build.mismatch import (
     Mismatch,
@@ -24,7 +24,6 @@ from edgert.build.preflight import check_operators
 from edgert.build.program import Program, label, read_program
 from edgert.build.regression import (
     CostLimits,
-    LatencyRatio,
     check_changed,
     compare_costs,
     compare_latency,
@@ -32,55 +31,12 @@ from edgert.build.regression import (
 )
 from edgert.build.shapes import check_shapes
 from edgert.build.targets import Target
-from edgert.build.verify import Comparison, Distance, Tolerance, compare_runs
+from edgert.build.verify import Distance, Tolerance, compare_runs
 from edgert.errors import ArtifactError, BackendError, SurgeryError
 from edgert.optional import needs
-from edgert.surgery.graph import Graph
 from edgert.surgery.load import load_graph
 
-LatencyMeter = Callable[[Callable[[], object], Callable[[], object]], LatencyRatio]
 _Outputs = dict[str, NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class Parent:
-    """What a graph was derived from.
-
-    `lossless`: the edits promise the same results, so they are compared.
-    `edited`: edits were asked for, so the graph has to be another.
-    `graph`: the file as `load_graph` reads it, where it is at hand.
-    """
-
-    path: Path
-    lossless: bool = False
-    edited: bool = True
-    graph: Graph | None = None
-
-
-@dataclass
-class GraphReport:
-    """What was found, and what was measured on the way."""
-
-    findings: list[Finding] = field(default_factory=list)
-    stages: list[Stage] = field(default_factory=list)  # that ran
-    inputs: int = 0
-    optimised: Comparison | None = None  # of the engine, or the optimised graph, with the graph
-    parent: Comparison | None = None  # of the parent's results with the graph's
-    latency: LatencyRatio | None = None
-
-    @property
-    def errors(self) -> list[Finding]:
-        """Findings that are no mere warnings."""
-        return [finding for finding in self.findings if not finding.warning]
-
-    def refuse_errors(self, subject: str) -> None:
-        """Raise the first error, if there is one.
-
-        Raises:
-            VerificationError: In one line.
-        """
-        for finding in self.errors:
-            raise finding.error(subject)
 
 
 class GraphCheck:

@@ -11,7 +11,7 @@ from edgert.errors import UsageError
 from edgert.units import text_from_duration
 
 if TYPE_CHECKING:
-    from edgert.build.stages import GraphReport
+    from edgert.build.graph_report import GraphReport
 
 _FRAMES = 4
 # Of ImageNet, which most vision models were trained with.
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Check, print every finding, and return 1 if one is an error."""
     from edgert.build.check import check_graph, static_model
     from edgert.build.finding import STAGES
-    from edgert.build.stages import Parent
+    from edgert.build.graph_report import Parent
 
     if arguments.lossless and arguments.against is None:
         raise UsageError(

@@ -11,9 +11,15 @@ from onnx import TensorProto, helper
 from edgert.backends.onnxruntime import reference_session
 from edgert.build.check import check_graph, static_model
 from edgert.build.finding import STAGES
+from edgert.build.graph_report import GraphReport, Parent
 from edgert.build.regression import LatencyRatio
-from edgert.build.stages import GraphReport, Parent
-from edgert.errors import ArtifactError, EdgertError, PreconditionError, VerificationError
+from edgert.errors import (
+    ArtifactError,
+    EdgertError,
+    InferenceError,
+    PreconditionError,
+    VerificationError,
+)
 from tests.build.broken_graphs import (
     BROKEN,
     Broken,
@@ -90,12 +96,12 @@ def test_a_broken_graph_is_caught_at_its_stage(reports, fault):
 
 def test_all_broken_graphs_are_caught_and_this_many_at_each_stage(reports):
     caught = Counter(reports(fault).errors[0].stage for fault in BROKEN)
-    assert len(set(NAMES)) == len(BROKEN) == sum(caught.values()) == 62
+    assert len(set(NAMES)) == len(BROKEN) == sum(caught.values()) == 63
     assert caught == {
-        "format": 13, "operators": 3, "shapes": 16, "run": 4, "optimisation": 1, "parent": 19,
-        "cost": 6}  # fmt: skip
+        "format": 13, "operators": 3, "shapes": 16, "load": 1, "run": 4, "optimisation": 1,
+        "parent": 19, "cost": 6}  # fmt: skip
     assert Counter(fault.cause for fault in BROKEN) == {
-        "incompatibility": 7, "type problem": 8, "shape problem": 12, "algorithmic error": 14,
+        "incompatibility": 8, "type problem": 8, "shape problem": 12, "algorithmic error": 14,
         "graph optimisation": 5, "API misuse": 10, "bad performance": 6}  # fmt: skip
     print(dict(caught))
 
@@ -104,6 +110,7 @@ def test_all_broken_graphs_are_caught_and_this_many_at_each_stage(reports):
     ("name", "node"),
     [
         ("operator_of_an_own_domain", "head.act/Relu (FastRelu)"),
+        ("type_without_a_kernel_in_an_operator_that_expands", "head.act/Relu (Elu)"),
         ("float_and_double_added", "ffn.fc2/Add (Add)"),
         ("batch_baked_in", "stem/Conv (Conv)"),
         ("index_wrapped_around", "shuffle/Gather (Gather)"),
@@ -256,6 +263,18 @@ def test_an_engine_of_ones_own_is_compared_and_left_open(pair):
     assert "logits 1.00e-01 off" in finding.got
     assert not good.closed
     assert not bad.closed
+
+
+def test_an_engine_that_fails_is_a_finding(pair):
+    class Failing(Engine):
+        def run(self, feeds):
+            raise InferenceError(
+                "run it", expected="an operator that runs", got="Conv node. Name:'patch/Conv' died",
+                advice="Check the graph",
+            )  # fmt: skip
+
+    [finding] = check_graph(pair[1], engine=Failing(pair[1], 0)).errors
+    assert (finding.stage, finding.node) == ("optimisation", "patch/Conv (Conv)")
 
 
 def test_another_target_decides_what_runs(pair):

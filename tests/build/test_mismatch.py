@@ -217,6 +217,33 @@ def test_finite_graphs_have_no_such_node():
     assert first_not_finite(program_of(parent_model()), NOISE) is None
 
 
+def through_a_sequence(*, scale: float) -> Program:
+    """Relu, a sequence that no session can hand out, and back to one tensor times a weight."""
+    model = onnx.parser.parse_model(
+        """<ir_version: 9, opset_import: ["" : 18]>
+        g (float[1,4] x) => (float[2,4] y) {
+        a = Relu(x) s = SequenceConstruct(a, a) c = ConcatFromSequence <axis = 0> (s)
+        y = Mul(c, w) }"""
+    )
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(scale), "w"))
+    for node in model.graph.node:
+        node.name = node.op_type
+    return program_of(model)
+
+
+def test_values_that_cannot_be_handed_out_are_passed_over():
+    check = CheckInput("x", {"x": np.array([[1, -2, 3, -4]], np.float32)})
+    one, other = through_a_sequence(scale=1), through_a_sequence(scale=2)
+    assert first_divergence(one, one, check) is None
+    found = first_divergence(one, other, check)
+    assert found is not None
+    assert found.node == "Mul (Mul)"
+    assert first_wrong_node(one, check) is None
+    found = first_not_finite(through_a_sequence(scale=np.inf), check)
+    assert found is not None
+    assert found.node == "Mul (Mul)"
+
+
 # ---------------------------------------------------------------- parts of programs
 
 
