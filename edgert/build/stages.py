@@ -159,7 +159,8 @@ class GraphCheck:
         """What the runtime said, at the node that it names if it names one."""
         named = {label(n) for n in self._program.nodes if _mentions(error.got, n.name)}
         node = named.pop() if len(named) == 1 else ""
-        return Finding(stage, node, error.expected, error.got, error.advice)
+        advice = "This runtime does not run the graph as it is: look at that operator"
+        return Finding(stage, node, error.expected, error.got, advice)
 
     # ------------------------------------------------------------ what it computes
 

@@ -110,7 +110,7 @@ def test_all_broken_graphs_are_caught_and_this_many_at_each_stage(reports):
     ("name", "node"),
     [
         ("operator_of_an_own_domain", "head.act/Relu (FastRelu)"),
-        ("type_without_a_kernel_in_an_operator_that_expands", "head.act/Relu (Elu)"),
+        ("type_without_a_kernel_in_an_operator_that_expands", ""),
         ("float_and_double_added", "ffn.fc2/Add (Add)"),
         ("batch_baked_in", "stem/Conv (Conv)"),
         ("index_wrapped_around", "shuffle/Gather (Gather)"),
@@ -269,8 +269,8 @@ def test_an_engine_that_fails_is_a_finding(pair):
     class Failing(Engine):
         def run(self, feeds):
             raise InferenceError(
-                "run it", expected="an operator that runs", got="Conv node. Name:'patch/Conv' died",
-                advice="Check the graph",
+                "run it", expected="an operator that runs",
+                got="Conv node. Name:'patch/Conv' died", advice="Check the graph",
             )  # fmt: skip
 
     [finding] = check_graph(pair[1], engine=Failing(pair[1], 0)).errors
