@@ -22,7 +22,8 @@ EDITS = {
     "compensate": "edgert.calibration.inline",
     "channels_first": "edgert.surgery.channels_first",
 }
-# These change no output beyond rounding: what comes of them is still the full model.
+# These change no output beyond rounding: what comes of them is still the full model, and builds
+# hold them to it.
 LOSSLESS = frozenset({"merge_linear", "channels_first"})
 _INJECTED = ("reference", "input_spec")  # parameters that are not written in YAML
 
