@@ -1,0 +1,141 @@
+"""Whether tokens can be pruned behind an attention, and what has to be known for it.
+
+Tokens are pruned at the sum behind a self-attention: the attention tells how much each token is
+attended to, and the sum is where its tokens go on. Both have to be the same tokens, and nothing
+behind may need a token at its place.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from edgert.surgery.attention import Attention
+from edgert.surgery.graph import constant_array, static_shape
+from edgert.surgery.graph_view import GraphView
+from edgert.surgery.token_axis import TokenTrace, follow_tokens
+from edgert.surgery.token_rules import Tokens
+
+_FEWEST = 3  # tokens that may go: one stays, two make a mean
+
+
+@dataclass(frozen=True)
+class PruningPlan:
+    """A place where tokens can be pruned, on one graph.
+
+    Attributes:
+        attention: The attention that says which tokens count.
+        stream: The sum behind it.
+        axis: The tokens' axis of the sum.
+        tokens: What stays in any case: class tokens in front, others at the end.
+        trace: Where the tokens go from there.
+    """
+
+    attention: Attention
+    stream: Any
+    axis: int
+    tokens: Tokens
+    trace: TokenTrace
+
+    @property
+    def count(self) -> int:
+        """How many tokens there are."""
+        return (static_shape(self.stream) or ())[self.axis]
+
+    @property
+    def protected(self) -> int:
+        """How many of them always stay."""
+        return self.tokens.head + self.tokens.tail
+
+
+class Prefixes:
+    """Constants that are put before or behind tokens, as class tokens are, found once a graph."""
+
+    def __init__(self, view: GraphView) -> None:
+        self._traces = [
+            follow_tokens(view, node.outputs[0], axis, tokens)
+            for node in view.nodes
+            if node.op_type == "Concat"
+            for axis, tokens in _joined(view, node)
+        ]
+
+    def at(self, value: Any, axis: int) -> Tokens:
+        """What constants make up of both ends of an axis."""
+        found = (trace.of(value, axis) for trace in self._traces)
+        return next((tokens for tokens in found if tokens is not None), Tokens())
+
+
+def pruning_plan(view: GraphView, attention: Attention, prefixes: Prefixes) -> PruningPlan | str:
+    """How to prune behind an attention, or why that can't be done, naming the node."""
+    if attention.scores is None:
+        return f"{attention.product.op_type} {attention.product.name} keeps its shares to itself"
+    if attention.branch is None:
+        return f"no residual sum follows MatMul {attention.product.name}"
+    if attention.queries != attention.keys:
+        return f"it has {attention.queries} queries but {attention.keys} keys"
+    add = next(node for node in view.nodes if node.name == attention.branch.add)
+    axis = _self_attended_axis(view, attention, add)
+    if isinstance(axis, str):
+        return axis
+    stream = add.outputs[0]
+    shape = static_shape(stream) or ()
+    others = [size for number, size in enumerate(shape) if number != axis and size > 1]
+    if len(others) > 1:
+        return f"{add.op_type} {add.name} has tokens of several images, {shape}"
+    return _followed(view, attention, stream, axis, prefixes.at(stream, axis))
+
+
+def _followed(
+    view: GraphView, attention: Attention, stream: Any, axis: int, tokens: Tokens
+) -> PruningPlan | str:
+    """The plan, with as many tokens protected as are read by their place later."""
+    while True:
+        trace = follow_tokens(view, stream, axis, tokens)
+        plan = PruningPlan(attention, stream, axis, tokens, trace)
+        if plan.count - plan.protected < _FEWEST:
+            return trace.blocked or f"all {plan.count} tokens are needed at their place"
+        if not trace.stops:
+            return plan
+        more = next((stop for stop in trace.stops if stop.head or stop.tail), None)
+        if more is None:
+            return trace.blocked
+        tokens = Tokens(tokens.head + more.head, tokens.tail + more.tail)
+
+
+def _self_attended_axis(view: GraphView, attention: Attention, add: Any) -> int | str:
+    """The axis of the sum with the tokens that are queries, keys and values of the attention."""
+    last = view.position(add.outputs[0])
+    blocked = ""
+    for shortcut in (value for value in add.inputs if value in view.dynamic):
+        for axis, size in enumerate(static_shape(shortcut) or ()):
+            if size != attention.keys:
+                continue
+            trace = follow_tokens(view, shortcut, axis, Tokens(), last=last)
+            meets = [
+                trace.of(attention.shares, -2),
+                trace.of(attention.shares, -1),
+                trace.of(attention.values, -2),
+                trace.of(add.outputs[0], axis),
+            ]
+            if None not in meets:
+                return axis
+            blocked = blocked or trace.blocked
+    return blocked or f"queries and keys of MatMul {attention.scores.name} are not the same tokens"
+
+
+def _joined(view: GraphView, node: Any) -> Iterator[tuple[int, Tokens]]:
+    """The axis of a Concat that puts constants around one computed input, and how many."""
+    computed = [index for index, value in enumerate(node.inputs) if value in view.dynamic]
+    shapes = [static_shape(value) for value in node.inputs]
+    if len(computed) != 1 or None in shapes or static_shape(node.outputs[0]) is None:
+        return
+    [at], known = computed, [shape for shape in shapes if shape is not None]
+    axis = node.attributes["axis"].value % len(known[at])
+    if all(constant_array(v) is not None for i, v in enumerate(node.inputs) if i != at):
+        sizes = [shape[axis] for shape in known]
+        yield axis, Tokens(sum(sizes[:at]), sum(sizes[at + 1 :]))
+
+
+def other_elements(shape: Sequence[int], axis: int) -> int:
+    """Numbers that each token has."""
+    return prod(shape) // shape[axis]
