@@ -5,9 +5,8 @@ attended to, and the sum is where its tokens go on. Both have to be the same tok
 behind may need a token at its place.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 from edgert.surgery.attention import Attention
@@ -120,7 +119,8 @@ def _self_attended_axis(view: GraphView, attention: Attention, add: Any) -> int 
             if None not in meets:
                 return axis
             blocked = blocked or trace.blocked
-    return blocked or f"queries and keys of MatMul {attention.scores.name} are not the same tokens"
+    name = attention.product.name
+    return blocked or f"queries and keys of MatMul {name} are not the same tokens"
 
 
 def _joined(view: GraphView, node: Any) -> Iterator[tuple[int, Tokens]]:
@@ -134,8 +134,3 @@ def _joined(view: GraphView, node: Any) -> Iterator[tuple[int, Tokens]]:
     if all(constant_array(v) is not None for i, v in enumerate(node.inputs) if i != at):
         sizes = [shape[axis] for shape in known]
         yield axis, Tokens(sum(sizes[:at]), sum(sizes[at + 1 :]))
-
-
-def other_elements(shape: Sequence[int], axis: int) -> int:
-    """Numbers that each token has."""
-    return prod(shape) // shape[axis]

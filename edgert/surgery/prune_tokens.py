@@ -1,14 +1,13 @@
 """Prune tokens behind attention: the best ones go on, and one mean of all others."""
 
-import difflib
-from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
 
 from edgert.errors import PreconditionError
-from edgert.surgery.attention import Attention, find_attentions
-from edgert.surgery.graph import Graph, finished, readers
+from edgert.surgery.attention import find_attentions
+from edgert.surgery.attention_names import check_names
+from edgert.surgery.graph import Graph, finished
 from edgert.surgery.graph_view import GraphView
 from edgert.surgery.prunable import Prefixes, PruningPlan, pruning_plan
 from edgert.surgery.pruned_nodes import PrunedNodes, Score
@@ -66,52 +65,14 @@ def prune_tokens(
         "class_attention": Liang et al., EViT, ICLR 2022, arXiv 2202.07800. Differs: the mean of
         the tokens that go is not weighted.
     """
-    keeps = _keeps(sites)
+    keeps = {site.attention: site.keep for site in sites}
     known = find_attentions(graph, GraphView(graph))
-    for name in keeps:
-        if name not in (attention.name for attention in known):
-            raise _unknown(name, known)
+    check_names(_SUBJECT, [site.attention for site in sites], [a.name for a in known])
     pruned = graph.copy()
     for attention in known:
         if attention.name in keeps:
             _prune(pruned, attention.name, keeps[attention.name], score)
     return finished(pruned, subject=_SUBJECT)
-
-
-def _keeps(sites: Sequence[PruningSite]) -> dict[str, int]:
-    if not sites:
-        raise PreconditionError(
-            _SUBJECT,
-            expected="a list of one site or more",
-            got="none",
-            advice="Name an attention and how many tokens to keep, or leave this edit out",
-        )
-    twice = [name for name, n in Counter(site.attention for site in sites).items() if n > 1]
-    if twice:
-        raise PreconditionError(
-            _SUBJECT,
-            expected="each attention once",
-            got=f"{', '.join(twice)} more than once",
-            advice="Remove the repeated site",
-        )
-    return {site.attention: site.keep for site in sites}
-
-
-def _unknown(name: str, known: Sequence[Attention]) -> PreconditionError:
-    if not known:
-        return PreconditionError(
-            f"{_SUBJECT} {name}",
-            expected="a graph with attention",
-            got="one without any",
-            advice="Leave this edit out",
-        )
-    near = difflib.get_close_matches(name, [a.name for a in known], n=3, cutoff=0.0)
-    return PreconditionError(
-        f"{_SUBJECT} {name}",
-        expected=f"one of the graph's {len(known)} attentions",
-        got="a name that none has",
-        advice=f"Correct it; the nearest are {', '.join(near)}",
-    )
 
 
 def _prune(graph: Graph, name: str, keep: int, score: Score) -> None:
@@ -129,8 +90,7 @@ def _prune(graph: Graph, name: str, keep: int, score: Score) -> None:
     _check(plan, keep, score)
     if keep == plan.count:
         return
-    add = plan.stream.producer()
-    before = view.nodes[view.position(plan.stream) + 1]
+    before = next(iter(plan.trace.steps))
     nodes = PrunedNodes(graph, plan, keep)
     nodes.choose(score, before)
     reduced = nodes.reduced(plan.stream, plan.axis, plan.tokens, before)

@@ -105,7 +105,7 @@ def follow_tokens(
         trace.stops.extend(
             NotFollowedError(f"output {value.name} needs every token")
             for value in trace.axes
-            if value.is_graph_output() and only is None
+            if value.is_graph_output() and (only is None or value is not start)
         )
     return trace
 

@@ -51,11 +51,13 @@ def _gather(node: Any, carried: Carried) -> Step:
 def _slice(node: Any, carried: Carried) -> Step:
     shape = shape_of(node.inputs[0])
     given = [constant_array(value) for value in node.inputs[1:]]
-    if len(given) < 2 or any(array is None for array in given):
+    numbers = [array.astype(np.int64) for array in given if array is not None]
+    if len(given) < 2 or len(numbers) < len(given):
         raise NotFollowedError(f"{label(node)} cuts at computed places")
-    starts, ends = np.array(given[0], np.int64), np.array(given[1], np.int64)
-    axes = [int(a) % len(shape) for a in (given[2] if len(given) > 2 else range(len(starts)))]
-    steps = given[3] if len(given) > 3 else np.ones(len(axes), np.int64)
+    starts, ends = numbers[:2]
+    named = numbers[2] if len(numbers) > 2 else np.arange(len(starts))
+    axes = [int(axis) % len(shape) for axis in named]
+    steps = numbers[3] if len(numbers) > 3 else np.ones_like(starts)
     tokens = dict(carried[0])
     falls = np.zeros((2, len(axes)), np.int64)
     for number, axis in enumerate(axes):
@@ -112,9 +114,8 @@ def _concat(node: Any, carried: Carried) -> Step:
         raise NotFollowedError(f"{label(node)} puts the tokens behind each other twice")
     if carriers:
         [at], sizes = carriers, [shape[joined] for shape in shapes]
-        own = carried[at][joined]
-        before, behind = sum(sizes[:at]), sum(sizes[at + 1 :])
-        tokens[joined] = Tokens(own.head + before, own.tail + behind)
+        inner, before, behind = carried[at][joined], sum(sizes[:at]), sum(sizes[at + 1 :])
+        tokens[joined] = Tokens(inner.head + before, inner.tail + behind)
     return Step([tokens], sides)
 
 

@@ -116,7 +116,9 @@ def _aligned(node: Any, carried: Carried, rank: int, axes_read: Sequence[Sequenc
     for index, value in enumerate(node.inputs):
         for after, which in tokens.items():
             own_axis = axis_of_operand(value, rank, after) if value is not None else None
-            if own_axis in axes_read[index] and own_axis not in carried[index]:
+            if own_axis is None or own_axis not in axes_read[index]:
+                continue
+            if own_axis not in carried[index]:
                 sides.append(Side(index, own_axis, which))
     return Step([tokens], sides)
 
