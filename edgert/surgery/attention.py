@@ -149,12 +149,21 @@ def _innermost(branches: Sequence[ResidualBranch], product: Any) -> ResidualBran
 def _names(
     found: Sequence[tuple[Any | None, Any]], owners: Sequence[ResidualBranch | None]
 ) -> list[str]:
-    """The branch's name; where it holds several attentions, or there is none, the scope's."""
-    layers = [[node.name for node in pair if node is not None] for pair in found]
-    scopes = branch_names([Region(nodes[-1], tuple(nodes)) for nodes in layers])
-    held = Counter(owner.name for owner in owners if owner is not None)
-    names: list[str] = []
-    for owner, scope in zip(owners, scopes, strict=True):
-        name = owner.name if owner is not None and held[owner.name] == 1 else scope
-        names.append(name if name not in names else f"{name}.{len(names)}")
+    """The branch's name, where it holds one attention; else the scope's; else the node's own."""
+    products = [product.name for _, product in found]
+    scopes = branch_names([_region(f"{name.rpartition('/')[0]}/Attention") for name in products])
+    nodes = branch_names([_region(name) for name in products])
+    names = [
+        scope if owner is None else owner.name for owner, scope in zip(owners, scopes, strict=True)
+    ]
+    for longer in (scopes, nodes):
+        counts = Counter(names)
+        names = [
+            name if counts[name] == 1 else instead
+            for name, instead in zip(names, longer, strict=True)
+        ]
     return names
+
+
+def _region(name: str) -> Region:
+    return Region(name, (name,))
