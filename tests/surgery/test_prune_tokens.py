@@ -15,7 +15,13 @@ from edgert.surgery.prune_tokens import PruningSite, prune_tokens
 from edgert.surgery.residuals import find_residual_branches
 from edgert.surgery.skip_residuals import skip_residuals
 from tests.skeletons import NAMES, skeleton
-from tests.surgery.graphs_residual import NETS, graph_from_text, outputs_of
+from tests.surgery.graphs_residual import (
+    NETS,
+    graph_from_text,
+    outputs_of,
+    random_weights,
+    softmax,
+)
 from tests.surgery.graphs_vit import STYLES, Vit, picture
 
 TOLERANCE = 1e-5  # float32, outputs around 1
@@ -70,6 +76,65 @@ def test_positions_that_are_added_later_are_reduced_alike(style, class_tokens):
     assert np.abs(y - net.run(picture(), keep={0: 7})).max() < TOLERANCE
     cut_in_place = Vit(style=style, class_tokens=class_tokens).run(picture(), keep={0: 7})
     assert np.abs(y - cut_in_place).max() > 100 * TOLERANCE
+
+
+WEIGHTS = random_weights(dict.fromkeys(("q1", "k1", "v1", "q2", "k2", "v2", "m"), (4, 4)))
+
+
+def attended(x, number, bias=0.0):
+    q, k, v = (x @ WEIGHTS[f"{name}{number}"] for name in "qkv")
+    shares = softmax(q @ k.T + bias)
+    return shares @ v, shares, v
+
+
+def reduction(shares, v, keep):
+    """The matrix (keep, N) that numpy prunes with: one row for each best token, then the mean."""
+    received = shares.sum(axis=0)
+    order = np.argsort(-(received / received.max() + softmax(v.sum(axis=1))), kind="stable")
+    matrix = np.zeros((keep, len(v)), np.float32)
+    matrix[np.arange(keep - 1), order[: keep - 1]] = 1
+    matrix[-1, order[keep - 1 :]] = 1 / (len(v) - keep + 1)
+    return matrix
+
+
+def attention_text(number, x, name, bias=""):
+    return f"""q{name} = MatMul({x}, q{number}) k{name} = MatMul({x}, k{number})
+        v{name} = MatMul({x}, v{number}) t{name} = Transpose<perm = [1, 0]>(k{name})
+        s{name} = MatMul(q{name}, t{name}) {bias} p{name} = Softmax({"sb" if bias else f"s{name}"})
+        ["layers.{number}.attention/MatMul"] a{name} = MatMul(p{name}, v{name})
+        ["layers.{number}/Add"] r{name} = Add({x}, a{name})"""
+
+
+def test_what_was_computed_before_and_is_added_later_is_reduced_alike():
+    text = f"""g (float[8,4] x) => (float[4] y) {{ {attention_text(1, "x", "z")}
+        h = MatMul(x, m) g = Relu(h) w = Add(rz, g) y = ReduceMean<keepdims = 0>(w, axis) }}"""
+    used = {name: WEIGHTS[name] for name in ("q1", "k1", "v1", "m")}
+    graph = graph_from_text(text, used | {"axis": np.array([0])})
+    x = np.random.default_rng(6).standard_normal((8, 4), np.float32)
+    [site] = find_attention_sites(graph)
+    y = result(pruned(graph, {site.name: 5}), x)
+    added, shares, v = attended(x, 1)
+    matrix = reduction(shares, v, 5)
+    expected = (matrix @ (x + added) + matrix @ np.maximum(x @ WEIGHTS["m"], 0)).mean(axis=0)
+    assert np.abs(y - expected).max() < TOLERANCE
+
+
+def test_a_bias_between_tokens_is_reduced_on_both_sides():
+    bias = "sb = Add(sw, table)"
+    text = f"""g (float[8,4] x) => (float[4] y) {{ {attention_text(1, "x", "z")}
+        {attention_text(2, "rz", "w", bias)} y = ReduceMean<keepdims = 0>(rw, axis) }}"""
+    table = np.random.default_rng(7).standard_normal((8, 8), np.float32)
+    used = {name: array for name, array in WEIGHTS.items() if name != "m"}
+    graph = graph_from_text(text, used | {"axis": np.array([0]), "table": table})
+    x = np.random.default_rng(6).standard_normal((8, 4), np.float32)
+    y = result(pruned(graph, {find_attention_sites(graph)[0].name: 5}), x)
+    added, shares, v = attended(x, 1)
+    matrix = reduction(shares, v, 5)
+    kept = matrix @ (x + added)
+    expected = (kept + attended(kept, 2, matrix @ table @ matrix.T)[0]).mean(axis=0)
+    assert np.abs(y - expected).max() < TOLERANCE
+    without = (kept + attended(kept, 2, table[:5, :5])[0]).mean(axis=0)
+    assert np.abs(y - without).max() > 100 * TOLERANCE
 
 
 @pytest.mark.parametrize("opset", [17, 18, 23])
