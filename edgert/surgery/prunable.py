@@ -12,6 +12,7 @@ from typing import Any
 from edgert.surgery.attention import Attention
 from edgert.surgery.graph import constant_array, static_shape
 from edgert.surgery.graph_view import GraphView
+from edgert.surgery.residuals import ResidualBranch
 from edgert.surgery.token_axis import TokenTrace, follow_tokens
 from edgert.surgery.token_rules import Tokens
 
@@ -73,7 +74,7 @@ def pruning_plan(view: GraphView, attention: Attention, prefixes: Prefixes) -> P
     if attention.queries != attention.keys:
         return f"it has {attention.queries} queries but {attention.keys} keys"
     add = next(node for node in view.nodes if node.name == attention.branch.add)
-    axis = _self_attended_axis(view, attention, add)
+    axis = _self_attended_axis(view, attention, attention.branch, add)
     if isinstance(axis, str):
         return axis
     stream = add.outputs[0]
@@ -101,26 +102,28 @@ def _followed(
         tokens = Tokens(tokens.head + more.head, tokens.tail + more.tail)
 
 
-def _self_attended_axis(view: GraphView, attention: Attention, add: Any) -> int | str:
+def _self_attended_axis(
+    view: GraphView, attention: Attention, branch: ResidualBranch, add: Any
+) -> int | str:
     """The axis of the sum with the tokens that are queries, keys and values of the attention."""
-    last = view.position(add.outputs[0])
-    blocked = ""
-    for shortcut in (value for value in add.inputs if value in view.dynamic):
-        for axis, size in enumerate(static_shape(shortcut) or ()):
-            if size != attention.keys:
-                continue
-            trace = follow_tokens(view, shortcut, axis, Tokens(), last=last)
-            meets = [
-                trace.of(attention.shares, -2),
-                trace.of(attention.shares, -1),
-                trace.of(attention.values, -2),
-                trace.of(add.outputs[0], axis),
-            ]
-            if None not in meets:
-                return axis
-            blocked = blocked or trace.blocked
     name = attention.product.name
-    return blocked or f"queries and keys of MatMul {name} are not the same tokens"
+    reason = f"queries and keys of MatMul {name} are not the tokens it is added to"
+    shortcut = next((v for v in view.dynamic if v.name == branch.shortcut_value), None)
+    last = view.position(add.outputs[0])
+    for axis, size in enumerate(static_shape(shortcut) or ()):
+        if size != attention.keys:
+            continue
+        trace = follow_tokens(view, shortcut, axis, Tokens(), last=last)
+        meets = [
+            trace.of(attention.shares, -2),
+            trace.of(attention.shares, -1),
+            trace.of(attention.values, -2),
+            trace.of(add.outputs[0], axis),
+        ]
+        if None not in meets:
+            return axis
+        reason = trace.blocked or reason
+    return reason
 
 
 def _joined(view: GraphView, node: Any) -> Iterator[tuple[int, Tokens]]:

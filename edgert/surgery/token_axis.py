@@ -5,7 +5,7 @@ trace says which node stops it and why. `shrink` then carries out what the trace
 that name the number of tokens fall, what is read token by token is reduced alike.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from edgert.surgery.graph import Graph, add_initializer, constant_array, readers
 from edgert.surgery.graph_view import GraphView
 from edgert.surgery.operators import STANDARD
 from edgert.surgery.token_places import PLACE_RULES
+from edgert.surgery.token_products import PRODUCT_RULES
 from edgert.surgery.token_rules import (
     RULES,
     NotFollowedError,
@@ -26,7 +27,7 @@ from edgert.surgery.token_rules import (
     label,
 )
 
-_RULES: Mapping[str, Rule] = {**RULES, **PLACE_RULES}
+_RULES: Mapping[str, Rule] = {**RULES, **PRODUCT_RULES, **PLACE_RULES}
 
 # Reduces a value along an axis, for the node that reads it: (value, axis, tokens, node) -> value.
 Reduce = Callable[[Any, int, Tokens, Any], Any]
@@ -162,7 +163,7 @@ def shrink(graph: Graph, trace: TokenTrace, *, reduced: Any, removed: int, reduc
         reduce: Reduces what else is read token by token. What is the same for all tokens is cut
             here, without it.
     """
-    ir = needs("onnx_ir", "build", "to edit ONNX graphs")
+    _set_shapes(trace, removed)
     made: dict[tuple[Any, int, Tokens], Any] = {}
     for node, step in trace.steps.items():
         for index, value in enumerate(list(node.inputs)):
@@ -181,15 +182,16 @@ def shrink(graph: Graph, trace: TokenTrace, *, reduced: Any, removed: int, reduc
             name = node.inputs[index].name
             numbers = add_initializer(graph, f"{name}.fewer", falling.without(removed))
             node.replace_input_with(index, numbers)
-    for value, axes in _carriers(trace):
+
+
+def _set_shapes(trace: TokenTrace, removed: int) -> None:
+    ir = needs("onnx_ir", "build", "to edit ONNX graphs")
+    for value, axes in trace.axes.items():
         shape = list(static_shape(value) or ())
         for axis in axes:
             shape[axis] -= removed
-        value.shape = ir.Shape(shape)
-
-
-def _carriers(trace: TokenTrace) -> Iterator[tuple[Any, Mapping[int, Tokens]]]:
-    return ((value, axes) for value, axes in trace.axes.items() if value is not trace.start)
+        if value is not trace.start:
+            value.shape = ir.Shape(shape)
 
 
 def _shortened(graph: Graph, value: Any, axis: int, removed: int) -> Any:

@@ -2,7 +2,8 @@
 
 A rule says which axes of a node's outputs have the tokens of its inputs, what else it reads token
 by token, and which whole numbers among its inputs (a Reshape's target) fall with the number of
-tokens. Operators that pick tokens by their place are `token_places`; walking is `token_axis`.
+tokens. Products are left to `token_products`, operators that pick tokens by their place to
+`token_places`, walking to `token_axis`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -101,11 +102,21 @@ def label(node: Any) -> str:
 def by_element(node: Any, carried: Carried) -> Step:
     """Operators that read, for each number they write, the number at the same place."""
     rank = len(shape_of(node.outputs[0]))
-    return _aligned(node, carried, rank, [range(len(own)) for own in map(_shape, node.inputs)])
+    return aligned(node, carried, rank, [range(len(own)) for own in map(_shape, node.inputs)])
 
 
-def _aligned(node: Any, carried: Carried, rank: int, axes_read: Sequence[Sequence[int]]) -> Step:
-    """Broadcast inputs against each other, over the axes of each input that take part."""
+def aligned(node: Any, carried: Carried, rank: int, axes_read: Sequence[Sequence[int]]) -> Step:
+    """What inputs that are broadcast against each other make of tokens.
+
+    Args:
+        node: Any node.
+        carried: Its inputs' axes with tokens.
+        rank: Number of axes of the result.
+        axes_read: For each input, its axes that take part.
+
+    Raises:
+        NotFollowedError: Two inputs have different tokens on the same axis.
+    """
     tokens: dict[int, Tokens] = {}
     for value, own, taking_part in zip(node.inputs, carried, axes_read, strict=True):
         for axis in set(own) & set(taking_part):
@@ -125,80 +136,6 @@ def _aligned(node: Any, carried: Carried, rank: int, axes_read: Sequence[Sequenc
 
 def _shape(value: Any) -> tuple[int, ...]:
     return () if value is None else shape_of(value)
-
-
-# ---------------------------------------------------------------- products
-
-
-def _matmul(node: Any, carried: Carried) -> Step:
-    left, right = shape_of(node.inputs[0]), shape_of(node.inputs[1])
-    if min(len(left), len(right)) < 2:
-        raise NotFollowedError(f"{label(node)} multiplies a plain vector")
-    rank = len(shape_of(node.outputs[0]))
-    _check_contraction(node, carried[0].get(len(left) - 1), carried[1].get(len(right) - 2))
-    step = _aligned(node, carried, rank, [range(len(left) - 2), range(len(right) - 2)])
-    tokens = dict(step.outputs[0])
-    if len(left) - 2 in carried[0]:
-        tokens[rank - 2] = carried[0][len(left) - 2]
-    if len(right) - 1 in carried[1]:
-        tokens[rank - 1] = carried[1][len(right) - 1]
-    return Step([tokens], step.sides)
-
-
-def _gemm(node: Any, carried: Carried) -> Step:
-    rows, inner = (1, 0) if attribute(node, "transA", 0) else (0, 1)
-    columns, inner_right = (0, 1) if attribute(node, "transB", 0) else (1, 0)
-    _check_contraction(node, carried[0].get(inner), carried[1].get(inner_right))
-    tokens = {}
-    if rows in carried[0]:
-        tokens[0] = carried[0][rows]
-    if columns in carried[1]:
-        tokens[1] = carried[1][columns]
-    sides = []
-    for axis, which in tokens.items() if len(node.inputs) > 2 else ():
-        own_axis = axis_of_operand(node.inputs[2], 2, axis)
-        if own_axis is not None and own_axis not in carried[2]:
-            sides.append(Side(2, own_axis, which))
-    return Step([tokens], sides)
-
-
-def _einsum(node: Any, carried: Carried) -> Step:
-    left, arrow, right = attribute(node, "equation").replace(" ", "").partition("->")
-    terms = left.split(",")
-    if not arrow or "." in left or any(len(set(term)) < len(term) for term in terms):
-        raise NotFollowedError(f"{label(node)} is not written index by index")
-    tokens: dict[str, Tokens] = {}
-    for term, own in zip(terms, carried, strict=True):
-        for axis, which in own.items():
-            if tokens.setdefault(term[axis], which) != which:
-                raise NotFollowedError(f"{label(node)} joins tokens that lie at other places")
-    sides = []
-    for index, (term, own) in enumerate(zip(terms, carried, strict=True)):
-        for axis, letter in enumerate(term):
-            if letter in tokens and axis not in own:
-                if letter not in right:
-                    _check_contraction(node, tokens[letter], None)
-                sides.append(Side(index, axis, tokens[letter]))
-    summed = next((x for x in tokens if x not in right and left.count(x) < 2), None)
-    if summed is not None:
-        raise NotFollowedError(f"{label(node)} adds up the tokens")
-    return Step([{axis: tokens[x] for axis, x in enumerate(right) if x in tokens}], sides)
-
-
-def _check_contraction(node: Any, left: Tokens | None, right: Tokens | None) -> None:
-    """A sum over tokens is followed where both factors have the same tokens, as attention does."""
-    if left != right:
-        raise NotFollowedError(f"{label(node)} mixes the tokens with numbers of another origin")
-
-
-def _conv(node: Any, carried: Carried) -> Step:
-    if 1 in carried[0] or any(carried[1:]):
-        raise NotFollowedError(f"{label(node)} mixes the tokens with its weights")
-    kernel, steps = shape_of(node.inputs[1])[2:], attribute(node, "strides") or ()
-    alone = all(size == 1 for size in (*kernel, *steps)) and not any(attribute(node, "pads") or ())
-    if not alone and any(axis > 1 for axis in carried[0]):
-        raise NotFollowedError(f"{label(node)} reads tokens with their neighbours")
-    return Step([carried[0]])
 
 
 # ---------------------------------------------------------------- normalisation and layout
@@ -308,10 +245,6 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(
         ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceSum", "ReduceL1", "ReduceL2"), _reduction
     ),
-    "MatMul": _matmul,
-    "Gemm": _gemm,
-    "Einsum": _einsum,
-    "Conv": _conv,
     "BatchNormalization": _batch_normalisation,
     "Expand": _expand,
 }

@@ -105,9 +105,14 @@ def attention_text(number, x, name, bias=""):
         ["layers.{number}/Add"] r{name} = Add({x}, a{name})"""
 
 
-def test_what_was_computed_before_and_is_added_later_is_reduced_alike():
-    text = f"""g (float[8,4] x) => (float[4] y) {{ {attention_text(1, "x", "z")}
-        h = MatMul(x, m) g = Relu(h) w = Add(rz, g) y = ReduceMean<keepdims = 0>(w, axis) }}"""
+@pytest.mark.parametrize("inner_first", [False, True])
+def test_what_was_computed_before_and_is_added_later_is_reduced_alike(inner_first):
+    """Attention and a layer side by side: (x + attention) + layer, or x + (attention + layer)."""
+    summed = attention_text(1, "x", "z")
+    if inner_first:
+        summed = summed.replace("Add(x, az)", "Add(az, g)")
+    text = f"""g (float[8,4] x) => (float[4] y) {{ h = MatMul(x, m) g = Relu(h) {summed}
+        w = Add({"x, rz" if inner_first else "rz, g"}) y = ReduceMean<keepdims = 0>(w, axis) }}"""
     used = {name: WEIGHTS[name] for name in ("q1", "k1", "v1", "m")}
     graph = graph_from_text(text, used | {"axis": np.array([0])})
     x = np.random.default_rng(6).standard_normal((8, 4), np.float32)
@@ -344,7 +349,7 @@ def test_tokens_that_are_an_output_are_refused():
 
 def test_cross_attention_is_refused():
     message = refused(skeleton(DETRS[0]), {"decoder.layers.3.encoder_attn": 50})
-    assert "are not the same tokens" in message
+    assert "are not the tokens it is added to" in message
 
 
 def test_a_score_by_the_class_token_needs_one():
