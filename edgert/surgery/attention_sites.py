@@ -6,7 +6,7 @@ from edgert.surgery.attention import find_attentions
 from edgert.surgery.graph import Graph
 from edgert.surgery.graph_view import GraphView
 from edgert.surgery.key_grid import key_source
-from edgert.surgery.prunable import Prefixes, pruning_plan
+from edgert.surgery.prunable import FixedTokens, pruning_plan
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ class AttentionSite:
 def find_attention_sites(graph: Graph) -> list[AttentionSite]:
     """Every attention of the graph, in topological order; sizes are 0 where they don't show."""
     view = GraphView(graph)
-    prefixes = Prefixes(view)
+    fixed = FixedTokens(view)
     sites = []
     for attention in find_attentions(graph, view):
-        plan, source = pruning_plan(view, attention, prefixes), key_source(view, attention)
+        plan, source = pruning_plan(view, attention, fixed), key_source(view, attention)
         sites.append(
             AttentionSite(
                 name=attention.name,

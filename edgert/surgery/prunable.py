@@ -5,12 +5,11 @@ attended to, and the sum is where its tokens go on. Both have to be the same tok
 behind may need a token at its place.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from edgert.surgery.attention import Attention
-from edgert.surgery.graph import constant_array, static_shape
+from edgert.surgery.graph import attribute, constant_array, static_shape
 from edgert.surgery.graph_view import GraphView
 from edgert.surgery.residuals import ResidualBranch
 from edgert.surgery.token_axis import TokenTrace, follow_tokens
@@ -48,24 +47,50 @@ class PruningPlan:
         return self.tokens.head + self.tokens.tail
 
 
-class Prefixes:
-    """Constants that are put before or behind tokens, as class tokens are, found once a graph."""
+class FixedTokens:
+    """Constants that are put before or behind tokens, as class tokens are, found once a graph.
+
+    Where they are cut off and joined to other tokens again, as pruning does, they are followed.
+    """
 
     def __init__(self, view: GraphView) -> None:
-        self._traces = [
-            follow_tokens(view, node.outputs[0], axis, tokens)
-            for node in view.nodes
-            if node.op_type == "Concat"
-            for axis, tokens in _joined(view, node)
-        ]
+        self._traces: list[TokenTrace] = []
+        for node in view.nodes:
+            if node.op_type == "Concat" and node.outputs[0] in view.dynamic:
+                self._add(view, node)
 
     def at(self, value: Any, axis: int) -> Tokens:
-        """What constants make up of both ends of an axis."""
+        """What they make up of both ends of an axis."""
         found = (trace.of(value, axis) for trace in self._traces)
         return next((tokens for tokens in found if tokens is not None), Tokens())
 
+    def _add(self, view: GraphView, node: Any) -> None:
+        shapes = [static_shape(value) for value in node.inputs]
+        known = [shape for shape in shapes if shape is not None]
+        if len(known) < len(shapes):
+            return
+        axis = attribute(node, "axis") % len(known[0])
+        sizes = [shape[axis] for shape in known]
+        own = [index for index, v in enumerate(node.inputs) if not self._is_fixed(v, axis)]
+        if own and len(own) < len(sizes):
+            tokens = Tokens(sum(sizes[: own[0]]), sum(sizes[own[-1] + 1 :]))
+            if tokens != Tokens():
+                self._traces.append(follow_tokens(view, node.outputs[0], axis, tokens))
 
-def pruning_plan(view: GraphView, attention: Attention, prefixes: Prefixes) -> PruningPlan | str:
+    def _is_fixed(self, value: Any, axis: int) -> bool:
+        """Whether a value is a constant, or cut out of such."""
+        cut = value.producer()
+        if cut is None:
+            return constant_array(value) is not None
+        if cut.op_type != "Slice":
+            return False
+        return any(
+            cut in trace.steps and trace.of(cut.inputs[0], axis) and not trace.of(value, axis)
+            for trace in self._traces
+        )
+
+
+def pruning_plan(view: GraphView, attention: Attention, fixed: FixedTokens) -> PruningPlan | str:
     """How to prune behind an attention, or why that can't be done, naming the node."""
     if attention.scores is None:
         return f"{attention.product.op_type} {attention.product.name} keeps its shares to itself"
@@ -82,7 +107,7 @@ def pruning_plan(view: GraphView, attention: Attention, prefixes: Prefixes) -> P
     others = [size for number, size in enumerate(shape) if number != axis and size > 1]
     if len(others) > 1:
         return f"{add.op_type} {add.name} has tokens of several images, {shape}"
-    return _followed(view, attention, stream, axis, prefixes.at(stream, axis))
+    return _followed(view, attention, stream, axis, fixed.at(stream, axis))
 
 
 def _followed(
@@ -124,16 +149,3 @@ def _self_attended_axis(
             return axis
         reason = trace.blocked or reason
     return reason
-
-
-def _joined(view: GraphView, node: Any) -> Iterator[tuple[int, Tokens]]:
-    """The axis of a Concat that puts constants around one computed input, and how many."""
-    computed = [index for index, value in enumerate(node.inputs) if value in view.dynamic]
-    shapes = [static_shape(value) for value in node.inputs]
-    if len(computed) != 1 or None in shapes or static_shape(node.outputs[0]) is None:
-        return
-    [at], known = computed, [shape for shape in shapes if shape is not None]
-    axis = node.attributes["axis"].value % len(known[at])
-    if all(constant_array(v) is not None for i, v in enumerate(node.inputs) if i != at):
-        sizes = [shape[axis] for shape in known]
-        yield axis, Tokens(sum(sizes[:at]), sum(sizes[at + 1 :]))

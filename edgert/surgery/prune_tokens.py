@@ -9,7 +9,7 @@ from edgert.surgery.attention import find_attentions
 from edgert.surgery.attention_names import check_names
 from edgert.surgery.graph import Graph, finished
 from edgert.surgery.graph_view import GraphView
-from edgert.surgery.prunable import Prefixes, PruningPlan, pruning_plan
+from edgert.surgery.prunable import FixedTokens, PruningPlan, pruning_plan
 from edgert.surgery.pruned_nodes import PrunedNodes, Score
 from edgert.surgery.token_axis import shrink
 
@@ -79,7 +79,7 @@ def _prune(graph: Graph, name: str, keep: int, score: Score) -> None:
     """Prune at one site, in place."""
     view = GraphView(graph)
     attention = next(a for a in find_attentions(graph, view) if a.name == name)
-    plan = pruning_plan(view, attention, Prefixes(view))
+    plan = pruning_plan(view, attention, FixedTokens(view))
     if isinstance(plan, str):
         raise PreconditionError(
             f"{_SUBJECT} {name}",

@@ -179,9 +179,11 @@ def shrink(graph: Graph, trace: TokenTrace, *, reduced: Any, removed: int, reduc
                     made[key] = reduce(value, side.axis, side.tokens, node)
             node.replace_input_with(side.index, made[key])
         for index, falling in step.falling.items():
-            name = node.inputs[index].name
-            numbers = add_initializer(graph, f"{name}.fewer", falling.without(removed))
-            node.replace_input_with(index, numbers)
+            old, numbers = node.inputs[index], falling.without(removed)
+            before = constant_array(old)
+            if before is None or not np.array_equal(before, numbers):
+                fewer = add_initializer(graph, f"{old.name}.fewer", numbers)
+                node.replace_input_with(index, fewer)
 
 
 def _set_shapes(trace: TokenTrace, removed: int) -> None:

@@ -13,13 +13,14 @@ from edgert.surgery.graph import Graph
 from tests.surgery.graphs_residual import graph_from_text, norm, random_weights, relu, softmax
 
 WIDTH, HEADS, PATCHES, CLASSES = 8, 2, 9, 5
+BLOCKS = (0, 1, 2)
 DEPTH = WIDTH // HEADS
 STYLES = ("separate", "fused", "flat")
 
 
 @dataclass(frozen=True)
 class Vit:
-    """Two blocks on a 6x6 picture, 9 patches.
+    """Three blocks on a 6x6 picture, 9 patches: behind the first two, tokens still meet.
 
     Attributes:
         style: How the attention is written.
@@ -40,7 +41,7 @@ class Vit:
 
     def weights(self) -> dict[str, np.ndarray]:
         shapes: dict[str, tuple[int, ...]] = {"patch": (WIDTH, 3, 2, 2), "head": (WIDTH, CLASSES)}
-        for b in (0, 1):
+        for b in BLOCKS:
             shapes |= {f"{w}{b}": (WIDTH, WIDTH) for w in ("wq", "wk", "wv", "wo")}
             shapes |= {f"wa{b}": (WIDTH, 3 * WIDTH), f"wb{b}": (3 * WIDTH, WIDTH)}
             shapes |= {f"{n}{b}_{s}": (WIDTH,) for n in "mn" for s in ("scale", "bias")}
@@ -49,16 +50,17 @@ class Vit:
         for name, count in (("class", self.class_tokens), ("first", self.tokens),
                             ("late", self.tokens)):  # fmt: skip
             weights[name] = generator.standard_normal((1, count, WIDTH), dtype=np.float32)
-        for b in (0, 1):  # attention that tells tokens apart
+        for b in BLOCKS:  # attention that tells tokens apart
             weights[f"wq{b}"] *= 4
         return weights
 
     def graph(self) -> Graph:
         weights = self.weights()
         used = {**weights, **self._numbers()}
-        for b in (0, 1):
+        for b in BLOCKS:
             used[f"wqkv{b}"] = np.concatenate([weights[f"w{w}{b}"] for w in "qkv"], axis=1)
         blocks = self._block(0, "s0") + self._between() + self._block(1, "s1")
+        blocks += self._block(2, "e1")
         text = f"g (float[1,3,6,6] x) => (float[1,{CLASSES}] y) {{ {self._stem()} {blocks}"
         return graph_from_text(f"{text} {self._readout()} }}", self._named_in(text, used),
                                opset=self.opset)  # fmt: skip
@@ -77,8 +79,8 @@ class Vit:
         patches = np.einsum("cipjq,ocpq->ijo", picture, w["patch"]).reshape(PATCHES, WIDTH)
         s = np.concatenate([w["class"][0], patches]) + w["first"][0]
         late = w["late"][0]
-        for b in (0, 1):
-            if b and self.late_positions:
+        for b in BLOCKS:
+            if b == 1 and self.late_positions:
                 s = s + late
             n = norm(s, w, f"n{b}")
             q, k, v = (_heads(n @ w[f"w{name}{b}"]) for name in "qkv")
@@ -165,11 +167,11 @@ class Vit:
     def _readout(self):
         axis = 0 if self.style == "flat" else 1
         if self.class_tokens:
-            picked = f"z = Gather<axis = {axis}>(e1, first_place)"
+            picked = f"z = Gather<axis = {axis}>(e2, first_place)"
         elif self.opset >= 18:
-            picked = f"z = ReduceMean<keepdims = 0>(e1, mean_axis_{axis})"
+            picked = f"z = ReduceMean<keepdims = 0>(e2, mean_axis_{axis})"
         else:
-            picked = f"z = ReduceMean<axes = [{axis}], keepdims = 0>(e1)"
+            picked = f"z = ReduceMean<axes = [{axis}], keepdims = 0>(e2)"
         widened = "zz = Reshape(z, row)"
         return f'["pool/Read"] {picked} {widened} ["head/MatMul"] y = MatMul(zz, head)'
 

@@ -6,6 +6,7 @@ import pytest
 from edgert.surgery.attention import find_attentions
 from edgert.surgery.attention_sites import find_attention_sites
 from edgert.surgery.graph_view import GraphView
+from edgert.surgery.prune_tokens import PruningSite, prune_tokens
 from edgert.surgery.residuals import find_residual_branches
 from tests.skeletons import NAMES, skeleton
 from tests.surgery.graphs_residual import NETS, graph_from_text, random_weights
@@ -69,7 +70,7 @@ def test_a_convolutional_net_has_none(name):
 @pytest.mark.parametrize("class_tokens", [0, 1, 3])
 def test_each_way_to_write_attention_is_found(style, class_tokens):
     sites = find_attention_sites(Vit(style=style, class_tokens=class_tokens).graph())
-    assert [site.name for site in sites] == ["layers.0.attention", "layers.1.attention"]
+    assert [site.name for site in sites] == [f"layers.{n}.attention" for n in range(3)]
     assert {(s.heads, s.queries, s.protected) for s in sites} == {
         (2, 9 + class_tokens, class_tokens)
     }
@@ -77,8 +78,13 @@ def test_each_way_to_write_attention_is_found(style, class_tokens):
 
 def test_registers_that_nothing_reads_are_protected_too():
     """Three constants in front, of which the head reads the first."""
-    [site, _] = find_attention_sites(Vit(class_tokens=3).graph())
-    assert site.protected == 3
+    assert {site.protected for site in find_attention_sites(Vit(class_tokens=3).graph())} == {3}
+
+
+def test_registers_are_still_protected_behind_a_pruning_site():
+    sites = [PruningSite("layers.0.attention", 8)]
+    pruned = find_attention_sites(prune_tokens(Vit(class_tokens=3).graph(), sites=sites))
+    assert [(site.queries, site.protected) for site in pruned if site.prunable] == [(8, 3)] * 2
 
 
 def test_a_softmax_over_classes_or_channels_is_no_attention():
