@@ -117,6 +117,8 @@ def _reduction(node: Any) -> Flow:
         if array is None:
             return Flow(why_not=f"{node.op_type} {node.name} has computed axes")
         given = array.reshape(-1)
+    if given is not None and not len(given) and not attribute(node, "noop_with_empty_axes", 0):
+        given = None
     over = {int(axis) % rank for axis in (range(rank) if given is None else given)}
     kept = attribute(node, "keepdims", 1)
     after = {a: a - (0 if kept else sum(o < a for o in over)) for a in range(rank)}

@@ -340,8 +340,8 @@ def test_narrowing_before_or_after_merging_is_the_same():
             "Reshape Reshape keeps these channels together with others",
         ),
         (
-            "k = Relu(r) m = Conv<kernel_shape=[1,1]>(h, k)",
-            {"r": (12, 12, 1, 1)},
+            "g = GlobalAveragePool(z) k = Conv<kernel_shape=[1,1]>(h, g) m = Add(h, k)",
+            {},
             {},
             "has a computed weight",
         ),
