@@ -84,7 +84,8 @@ def columns_reached(graph, group, rows):
     """The columns of every reader that depend on some rows of the group's first producer.
 
     Found by running: the readers' weights are set to zero, so that nothing mixes, the rows are
-    changed, and what differs at the readers' inputs is looked at.
+    changed, and what differs at the readers' inputs is looked at. The change is large and of
+    either sign, so that no activation hides it.
     """
     blind = graph.copy()
     data = []
@@ -94,25 +95,27 @@ def columns_reached(graph, group, rows):
         set_constant(blind, node, index, np.zeros_like(constant_array(node.inputs[index])))
         data.append(node.inputs[1 - index])
     blind.model.graph.outputs[:] = list(dict.fromkeys(data))
-    before = dict(zip(blind.model.graph.outputs, outputs_of(blind), strict=True))
     producer = blind.node(group.producers[0])
     index = weight_index(producer)
-    array = constant_array(producer.inputs[index]).copy()
+    array = constant_array(producer.inputs[index])
     axis = {"Conv": 0, "ConvTranspose": 1, "Gemm": 0}.get(producer.op_type, array.ndim - 1)
+    lines = np.zeros(array.shape[axis])
+    lines[rows] = 10
     noise = np.random.default_rng(5).standard_normal(array.shape)
-    lines = np.zeros(array.shape[axis], bool)
-    lines[rows] = True
-    np.moveaxis(array, axis, -1)[...] += np.moveaxis(noise, axis, -1) * lines
-    set_constant(blind, producer, index, array)
-    after = dict(zip(blind.model.graph.outputs, outputs_of(blind), strict=True))
+    change = np.moveaxis(np.moveaxis(noise, axis, -1) * lines, -1, axis)
+    runs = []
+    for sign in (0, 1, -1):
+        set_constant(blind, producer, index, array + sign * change)
+        runs.append(dict(zip(blind.model.graph.outputs, outputs_of(blind), strict=True)))
     reached = {}
     for name, value in zip(group.readers, data, strict=True):
         node = graph.node(name)
-        along = 1 if node.op_type in ("Conv", "ConvTranspose") else before[value].ndim - 1
+        along = 1 if node.op_type in ("Conv", "ConvTranspose") else runs[0][value].ndim - 1
         if node.op_type == "MatMul" and weight_index(node) == 0:
-            along = before[value].ndim - 2
-        differs = np.moveaxis(before[value] != after[value], along, 0)
-        reached[name] = differs.reshape(len(differs), -1).any(axis=1)
+            along = runs[0][value].ndim - 2
+        differs = (runs[0][value] != runs[1][value]) | (runs[0][value] != runs[2][value])
+        lines = np.moveaxis(differs, along, 0)
+        reached[name] = lines.reshape(len(lines), -1).any(axis=1)
     return reached
 
 
