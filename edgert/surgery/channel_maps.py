@@ -16,7 +16,7 @@ def why_not_followed(node: Any) -> str:
     label = f"{node.op_type} {node.name}"
     if node.op_type in ("Conv", "ConvTranspose", "Einsum", "Gemm", "MatMul"):
         return f"{label} mixes along another axis"
-    if node.op_type in ("Softmax", "LogSoftmax", "InstanceNormalization"):
+    if node.op_type in ("Softmax", "LogSoftmax"):
         return f"{label} normalises over these channels"
     return ""
 
@@ -141,13 +141,17 @@ def _einsum(node: Any) -> Flow:
 
 
 def _batch_normalization(node: Any) -> Flow:
-    batch = Tie((View(0, 0), View(OUTPUT, 0)))
+    """Each channel alone; InstanceNormalization takes statistics over the positions."""
     constants = (View(end, 0) for end in range(1, len(node.inputs)))
-    channels = Tie((View(0, 1), *constants, View(OUTPUT, 1)))
-    if node.op_type == "InstanceNormalization":
-        return Flow((batch, channels))
+    role: Role = "normalises" if node.op_type == "InstanceNormalization" else "alone"
     positions = range(2, len(shape_at(node, 0)))
-    return Flow((batch, channels, *(Tie((View(0, a), View(OUTPUT, a))) for a in positions)))
+    return Flow(
+        (
+            Tie((View(0, 0), View(OUTPUT, 0))),
+            Tie((View(0, 1), *constants, View(OUTPUT, 1))),
+            *(Tie((View(0, axis), View(OUTPUT, axis)), role) for axis in positions),
+        )
+    )
 
 
 def _layer_normalization(node: Any) -> Flow:

@@ -221,6 +221,32 @@ def test_residual_stream_is_normalised_over_what_stays(norm, opset, kept):
         assert np.abs(ours - other).max() > 100 * TOLERANCE * np.abs(expected).max()
 
 
+def test_normalisation_over_all_channels_as_one_group_is_over_what_stays():
+    """GroupNorm with one group, as exporters write it: instances of one long channel."""
+    graph = graph_from_text(
+        """agraph (float[1,3,4,4] x) => (float[1,2,4,4] y) {
+          ["a/Conv"] a = Conv(x, wa)
+          r = Reshape(a, long) i = InstanceNormalization(r, one, zero) n = Reshape(i, image)
+          m = Mul(n, g)
+          ["d/Conv"] y = Conv(m, wd)
+        }""",
+        random_weights({"wa": (6, 3, 1, 1), "wd": (2, 6, 1, 1), "g": (6, 1, 1)})
+        | {"one": np.ones(1, np.float32), "zero": np.zeros(1, np.float32)}
+        | {"long": ints(0, 1, -1), "image": ints(1, 6, 4, 4)},
+    )
+    group = by_name(graph)["a"]
+    assert (group.channels, group.unit, group.blocked) == (6, 1, "")
+    assert group.normalised_by == ("InstanceNormalization",)
+    kept = [0, 1, 4]
+    (ours,) = outputs_of(keep_units(graph, group="a", kept=kept))
+    x = np.random.default_rng(0).standard_normal((1, 3, 4, 4)).astype(np.float32)
+    weights = {v.name: v.const_value.numpy() for v in graph.model.graph.initializers.values()}
+    a = np.einsum("oc,nchw->nohw", weights["wa"][kept, :, 0, 0], x)
+    n = (a - a.mean()) / np.sqrt(a.var() + 1e-5) * weights["g"][kept]
+    expected = np.einsum("oc,nchw->nohw", weights["wd"][:, kept, 0, 0], n)
+    assert np.abs(ours - expected).max() < TOLERANCE * np.abs(expected).max()
+
+
 def test_feed_forward_beside_a_stream_is_not_normalised():
     group = by_name(stream(LAYER_NORM, 18))["fc1"]
     assert (group.normalised_by, group.readers) == ((), ("fc2/MatMul",))
