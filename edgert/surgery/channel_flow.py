@@ -117,9 +117,9 @@ def _reduction(node: Any) -> Flow:
         if array is None:
             return Flow(why_not=f"{node.op_type} {node.name} has computed axes")
         given = array.reshape(-1)
-    if given is not None and not len(given) and not attribute(node, "noop_with_empty_axes", 0):
-        given = None
-    over = {int(axis) % rank for axis in (range(rank) if given is None else given)}
+    if given is None or not len(given):
+        given = [] if attribute(node, "noop_with_empty_axes", 0) else range(rank)
+    over = {int(axis) % rank for axis in given}
     kept = attribute(node, "keepdims", 1)
     after = {a: a - (0 if kept else sum(o < a for o in over)) for a in range(rank)}
     ties = _same_axes(node, {a: place for a, place in after.items() if a not in over})
@@ -275,12 +275,18 @@ def slices_of(node: Any) -> dict[int, Labels] | None:
     starts, ends = given[:2]
     axes = _or_default(bounds[2:3], np.arange(len(starts)))
     steps = _or_default(bounds[3:4], np.ones(len(starts), dtype=np.int64))
-    taken = {}
-    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        size = shape[int(axis)]
-        inside = slice(int(start), int(end), int(step)).indices(size)
-        taken[int(axis) % len(shape)] = np.arange(*inside)
-    return taken
+    named = zip(starts, ends, axes, steps, strict=True)
+    return {
+        int(axis) % len(shape): _sliced(int(start), int(end), int(step), shape[int(axis)])
+        for start, end, axis, step in named
+    }
+
+
+def _sliced(start: int, end: int, step: int, size: int) -> Labels:
+    """ONNX's bounds: negative ones count from the end, those outside are moved inside."""
+    lowest, highest = (0, size) if step > 0 else (-1, size - 1)
+    start, end = (bound + size if bound < 0 else bound for bound in (start, end))
+    return np.arange(min(max(start, 0), highest), min(max(end, lowest), highest), step)
 
 
 def _or_default(given: list[NDArray[Any] | None], default: Labels) -> NDArray[Any]:
