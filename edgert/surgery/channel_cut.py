@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgert.errors import PostconditionError, PreconditionError
 from edgert.optional import needs
-from edgert.surgery.channel_flow import slices_of
+from edgert.surgery.channel_picks import slices_of
 from edgert.surgery.channel_ties import OTHER, OUTPUT, Labels, shape_at, value_at
 from edgert.surgery.channel_walk import Members
 from edgert.surgery.graph import Graph, add_initializer, attribute, constant_array, static_shape

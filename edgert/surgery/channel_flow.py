@@ -1,6 +1,7 @@
 """How channels pass through operators without weights: one rule per operator.
 
-Owns the table from operator to rule; the rules of maps and normalisations are `channel_maps`'.
+Owns the table from operator to rule; the rules of maps and normalisations are `channel_maps`',
+those of operators that pick indices `channel_picks`'.
 A rule says which axes of a node's ends run together, for constants too. An axis that no rule
 mentions is one that the operator mixes.
 """
@@ -9,11 +10,9 @@ from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgert.surgery.channel_maps import MAP_RULES, why_not_followed
-from edgert.surgery.channel_ties import OTHER, OUTPUT, Flow, Labels, Link, Tie, View, shape_at
+from edgert.surgery.channel_picks import PICK_RULES
+from edgert.surgery.channel_ties import OUTPUT, Flow, Tie, View, same_axes, shape_at
 from edgert.surgery.graph import attribute, constant_array, static_shape
 from edgert.surgery.layout import is_standard
 
@@ -69,11 +68,6 @@ def why_not_alone(node: Any) -> str:
 # ---------------------------------------------------------------- shared pieces
 
 
-def _same_axes(node: Any, axes: Mapping[int, int], end: int = OUTPUT) -> tuple[Tie, ...]:
-    """A tie for each axis of the first input that lies unchanged in an output."""
-    return tuple(Tie((View(0, axis), View(end, after))) for axis, after in axes.items())
-
-
 def _elementwise(node: Any) -> Flow:
     """Operands are aligned at their last axes; one of size 1 is broadcast and has no channels."""
     shape = shape_at(node, OUTPUT)
@@ -92,13 +86,13 @@ def _elementwise(node: Any) -> Flow:
 
 
 def _pooling(node: Any) -> Flow:
-    return Flow(_same_axes(node, {0: 0, 1: 1}))
+    return Flow(same_axes(node, {0: 0, 1: 1}))
 
 
 def _transpose(node: Any) -> Flow:
     rank = len(shape_at(node, 0))
     permutation = attribute(node, "perm") or list(reversed(range(rank)))
-    return Flow(_same_axes(node, {axis: after for after, axis in enumerate(permutation)}))
+    return Flow(same_axes(node, {axis: after for after, axis in enumerate(permutation)}))
 
 
 def _softmax(node: Any) -> Flow:
@@ -106,7 +100,7 @@ def _softmax(node: Any) -> Flow:
     old = _opset(node) < 13  # over all axes from `axis` on, which is 1 by default
     over = int(attribute(node, "axis", 1 if old else -1)) % rank
     alone = [axis for axis in range(rank) if (axis < over if old else axis != over)]
-    return Flow(_same_axes(node, {axis: axis for axis in alone}))
+    return Flow(same_axes(node, {axis: axis for axis in alone}))
 
 
 def _reduction(node: Any) -> Flow:
@@ -122,7 +116,7 @@ def _reduction(node: Any) -> Flow:
     over = {int(axis) % rank for axis in given}
     kept = attribute(node, "keepdims", 1)
     after = {a: a - (0 if kept else sum(o < a for o in over)) for a in range(rank)}
-    ties = _same_axes(node, {a: place for a, place in after.items() if a not in over})
+    ties = same_axes(node, {a: place for a, place in after.items() if a not in over})
     if node.op_type in _STATISTICS:
         ties += tuple(Tie((View(0, axis),), "normalises") for axis in sorted(over))
     return Flow(ties)
@@ -140,7 +134,7 @@ def _resize(node: Any) -> Flow:
         if source[axis] != target[axis]
         or (scales is not None and len(scales) and scales[position] != 1)
     }
-    return Flow(_same_axes(node, {a: a for a in range(len(source)) if a not in moved}))
+    return Flow(same_axes(node, {a: a for a in range(len(source)) if a not in moved}))
 
 
 def _tile(node: Any) -> Flow:
@@ -154,12 +148,12 @@ def _depth_to_space(node: Any) -> Flow:
     block = int(attribute(node, "blocksize")) ** 2
     first = attribute(node, "mode", b"DCR") in (b"DCR", "DCR")
     deep = View(0, 1, before=block) if first else View(0, 1, after=block)
-    return Flow((*_same_axes(node, {0: 0}), Tie((deep, View(OUTPUT, 1)))))
+    return Flow((*same_axes(node, {0: 0}), Tie((deep, View(OUTPUT, 1)))))
 
 
 def _space_to_depth(node: Any) -> Flow:
     block = int(attribute(node, "blocksize")) ** 2
-    return Flow((*_same_axes(node, {0: 0}), Tie((View(0, 1), View(OUTPUT, 1, before=block)))))
+    return Flow((*same_axes(node, {0: 0}), Tie((View(0, 1), View(OUTPUT, 1, before=block)))))
 
 
 # ---------------------------------------------------------------- reshaping
@@ -225,115 +219,6 @@ def _common_factors(
     return pieces + (segment if nested else [])
 
 
-# ---------------------------------------------------------------- picking indices
-
-
-def _concat(node: Any) -> Flow:
-    shape = shape_at(node, OUTPUT)
-    along = int(attribute(node, "axis")) % len(shape)
-    ends = range(len(node.inputs))
-    ties = tuple(
-        Tie((View(OUTPUT, axis), *(View(end, axis) for end in ends)))
-        for axis in range(len(shape))
-        if axis != along
-    )
-    links, start = [], 0
-    for end in ends:
-        size = shape_at(node, end)[along]
-        index = np.full(shape[along], OTHER, dtype=np.int64)
-        index[start : start + size] = np.arange(size)
-        links.append(Link(View(end, along), View(OUTPUT, along), index))
-        start += size
-    return Flow(ties, tuple(links))
-
-
-def _split(node: Any) -> Flow:
-    shape = shape_at(node, 0)
-    along = int(attribute(node, "axis", 0)) % len(shape)
-    ends = [~index for index in range(len(node.outputs))]
-    ties = tuple(
-        Tie((View(0, axis), *(View(end, axis) for end in ends)))
-        for axis in range(len(shape))
-        if axis != along
-    )
-    links, start = [], 0
-    for end in ends:
-        size = shape_at(node, end)[along]
-        index = np.arange(start, start + size)
-        links.append(Link(View(0, along), View(end, along), index))
-        start += size
-    return Flow(ties, tuple(links))
-
-
-def slices_of(node: Any) -> dict[int, Labels] | None:
-    """The indices that a Slice takes of each axis it names; None where bounds are computed."""
-    shape = shape_at(node, 0)
-    bounds = [constant_array(value) for value in node.inputs[1:]]
-    given = [array for array in bounds if array is not None]
-    if len(given) < 2 or len(given) != sum(value is not None for value in node.inputs[1:]):
-        return None
-    starts, ends = given[:2]
-    axes = _or_default(bounds[2:3], np.arange(len(starts)))
-    steps = _or_default(bounds[3:4], np.ones(len(starts), dtype=np.int64))
-    named = zip(starts, ends, axes, steps, strict=True)
-    return {
-        int(axis) % len(shape): _sliced(int(start), int(end), int(step), shape[int(axis)])
-        for start, end, axis, step in named
-    }
-
-
-def _sliced(start: int, end: int, step: int, size: int) -> Labels:
-    """ONNX's bounds: negative ones count from the end, those outside are moved inside."""
-    lowest, highest = (0, size) if step > 0 else (-1, size - 1)
-    start, end = (bound + size if bound < 0 else bound for bound in (start, end))
-    return np.arange(min(max(start, 0), highest), min(max(end, lowest), highest), step)
-
-
-def _or_default(given: list[NDArray[Any] | None], default: Labels) -> NDArray[Any]:
-    return given[0] if given and given[0] is not None else default
-
-
-def _slice(node: Any) -> Flow:
-    taken = slices_of(node)
-    if taken is None:
-        return Flow(why_not=f"Slice {node.name} has computed bounds")
-    whole = [axis for axis in range(len(shape_at(node, 0))) if axis not in taken]
-    links = (Link(View(0, a), View(OUTPUT, a), index) for a, index in taken.items())
-    return Flow(_same_axes(node, {a: a for a in whole}), tuple(links))
-
-
-def _gather(node: Any) -> Flow:
-    shape, picked = shape_at(node, 0), constant_array(node.inputs[1])
-    along = int(attribute(node, "axis", 0)) % len(shape)
-    grown = len(shape_at(node, OUTPUT)) - len(shape)
-    whole = {a: a if a < along else a + grown for a in range(len(shape)) if a != along}
-    links: tuple[Link, ...] = ()
-    if picked is not None and picked.ndim == 1:
-        index = picked.astype(np.int64) % shape[along]
-        links = (Link(View(0, along), View(OUTPUT, along), index),)
-    return Flow(_same_axes(node, whole), links)
-
-
-def _pad(node: Any) -> Flow:
-    shape = shape_at(node, 0)
-    pads = constant_array(node.inputs[1]) if len(node.inputs) > 1 else None
-    if pads is None:
-        return Flow(why_not=f"Pad {node.name} has computed widths")
-    given = constant_array(node.inputs[3]) if len(node.inputs) > 3 else None
-    axes = [int(a) % len(shape) for a in (range(len(shape)) if given is None else given)]
-    constant = attribute(node, "mode", "constant") in ("constant", b"constant")
-    whole, links = [a for a in range(len(shape)) if a not in axes], []
-    for position, axis in enumerate(axes):
-        before, after = int(pads[position]), int(pads[position + len(axes)])
-        if before == after == 0:
-            whole.append(axis)
-        elif constant and min(before, after) >= 0:
-            index = np.full(before + shape[axis] + after, OTHER, dtype=np.int64)
-            index[before : before + shape[axis]] = np.arange(shape[axis])
-            links.append(Link(View(0, axis), View(OUTPUT, axis), index))
-    return Flow(_same_axes(node, {a: a for a in whole}), tuple(links))
-
-
 def _opset(node: Any) -> int:
     imports = node.graph.opset_imports if node.graph is not None else {}
     version: int = imports.get("", imports.get("ai.onnx", 13))
@@ -347,15 +232,11 @@ RULES: Mapping[str, _Rule] = {
     **dict.fromkeys((*_STATISTICS, *_SUMS), _reduction),
     **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), _reshape),
     **dict.fromkeys(("Softmax", "LogSoftmax"), _softmax),
-    "Concat": _concat,
     "DepthToSpace": _depth_to_space,
-    "Gather": _gather,
-    "Pad": _pad,
     "Resize": _resize,
-    "Slice": _slice,
     "SpaceToDepth": _space_to_depth,
-    "Split": _split,
     "Tile": _tile,
     "Transpose": _transpose,
     **MAP_RULES,
+    **PICK_RULES,
 }

@@ -9,6 +9,7 @@ Owns the vocabulary that the operators' rules are written in and that walks and 
 * a *link*: an axis made of some indices of another one (Concat, Split, Slice, Gather).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -93,6 +94,11 @@ def value_at(node: Any, end: int) -> Any:
 def shape_at(node: Any, end: int) -> tuple[int, ...]:
     """The static shape at one end of a node; empty where it is unknown."""
     return static_shape(value_at(node, end)) or ()
+
+
+def same_axes(node: Any, axes: Mapping[int, int], end: int = OUTPUT) -> tuple[Tie, ...]:
+    """A tie for each axis of the first input that lies unchanged in an output."""
+    return tuple(Tie((View(0, axis), View(end, after))) for axis, after in axes.items())
 
 
 def is_constant(value: Any) -> bool:

@@ -2,7 +2,8 @@
 
 import difflib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,8 +35,9 @@ def narrow_channels(
 
     A unit is one channel, or channels that only go together, as those of an attention head. What
     is left computes exactly what the full graph would with the readers' columns of the cut units
-    set to zero. Only where the group is `normalised_by` something do statistics change too: they
-    are over the channels that stay.
+    set to zero (of queries and keys, which products read: with all that writes them set to
+    zero). Only where the group is `normalised_by` something do statistics change too: they are
+    over the channels that stay.
 
     Args:
         graph: Any graph in edgert's form.
@@ -113,6 +115,33 @@ def channel_importance(graph: Graph, *, group: str) -> NDArray[Any]:
         no map reads them (queries and keys), norm of the rows.
     """
     return _importance(_group_of(graph, group)[1])
+
+
+@dataclass(frozen=True)
+class MapUnits:
+    """The unit of each channel that a group's maps write and read, -1 for those of no unit.
+
+    Args:
+        producers: By node name, a number for each output channel.
+        readers: By node name, a number for each input channel.
+    """
+
+    producers: Mapping[str, NDArray[np.int64]]
+    readers: Mapping[str, NDArray[np.int64]]
+
+
+def map_units(graph: Graph, *, group: str) -> MapUnits:
+    """Where the units of a group lie, for callers that rank them by what runs through them.
+
+    Raises:
+        PreconditionError: There is no such group, or it cannot be cut.
+    """
+    members = _group_of(graph, group)[1]
+
+    def by_name(maps: Mapping[Any, View]) -> dict[str, NDArray[np.int64]]:
+        return {node.name: members.labels_of(node, view) for node, view in maps.items()}
+
+    return MapUnits(by_name(members.producers), by_name(members.readers))
 
 
 def _group_of(graph: Graph, group: str) -> tuple[ChannelGroup, Members]:

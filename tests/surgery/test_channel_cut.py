@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgert.errors import PreconditionError
-from edgert.surgery.channel_groups import find_channel_groups
+from edgert.errors import PostconditionError, PreconditionError
+from edgert.surgery.channel_cut import check_shapes
+from edgert.surgery.channel_groups import find_channel_groups, groups_and_members
 from edgert.surgery.cost import cost_of
 from edgert.surgery.graph import static_shape
 from edgert.surgery.narrow_channels import keep_units
@@ -219,3 +220,14 @@ def test_units_may_be_cut_again_and_again():
     assert case.owner == in_units_of(4)
     within = group_with(twice, "n.p/Conv")  # a single head keeps nothing together any more
     assert (within.channels, within.unit, within.blocked) == (4, 1, "")
+
+
+def test_shape_that_the_cut_did_not_mean_is_refused():
+    """The check after each cut: here told that other units stayed than did."""
+    graph = graph_of(CASES["heads"])
+    narrowed = keep_units(graph, group="n.p", kept=[0, 2])
+    ((_, members),) = (found for found in groups_and_members(narrowed) if found[0].name == "n.p")
+    check_shapes(narrowed, members, np.array([True, True]), subject="check")
+    with pytest.raises(PostconditionError, match="4 channels of h along axis 1, got shape") as e:
+        check_shapes(narrowed, members, np.array([True, False]), subject="check")
+    assert "\n" not in str(e.value)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgert.surgery.channel_flow import flow_of, slices_of, why_not_alone
+from edgert.surgery.channel_flow import flow_of, why_not_alone
+from edgert.surgery.channel_picks import slices_of
 from edgert.surgery.channel_ties import OUTPUT, View, labels_along
 from tests.surgery.graphs_channels import ints
 from tests.surgery.graphs_linear import graph_from_text, outputs_of, random_weights

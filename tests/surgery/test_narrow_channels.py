@@ -13,6 +13,7 @@ from edgert.surgery.merge_linear import merge_linear
 from edgert.surgery.narrow_channels import (
     channel_importance,
     keep_units,
+    map_units,
     narrow_channels,
 )
 from tests.skeletons import skeleton
@@ -541,6 +542,20 @@ def test_units_that_do_not_fit_are_refused(kept):
     with pytest.raises(PreconditionError, match="units among 0 to 2 in rising order") as caught:
         keep_units(heads_graph(), group="n.p", kept=kept)
     assert "\n" not in str(caught.value)
+
+
+def test_units_of_maps_say_where_each_unit_lies():
+    units = map_units(heads_graph(), group="n.p")
+    assert {name: u.tolist() for name, u in units.producers.items()} == {
+        "n.p/Conv": [0] * 4 + [1] * 4 + [2] * 4
+    }
+    assert list(units.readers) == ["n.q/Conv"]
+    joined = between(
+        "j = Concat<axis=1>(x, h) r = Relu(j) m = Slice(r, low, high, one)",
+        {},
+        {"low": np.array([2]), "high": np.array([14]), "one": np.array([1])},
+    )
+    assert map_units(joined, group="n.p").readers["n.q/Conv"].tolist() == [-1, -1, *range(10)]
 
 
 # ---------------------------------------------------------------- well-known models
