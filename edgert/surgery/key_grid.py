@@ -10,7 +10,7 @@ from math import prod
 from typing import Any
 
 from edgert.surgery.attention import Attention
-from edgert.surgery.channel_groups import ELEMENTWISE
+from edgert.surgery.channel_flow import ELEMENTWISE
 from edgert.surgery.graph import static_shape
 from edgert.surgery.graph_view import GraphView
 from edgert.surgery.layout import axis_before, axis_of_operand

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgert.surgery.channel_groups import ELEMENTWISE
+from edgert.surgery.channel_flow import ELEMENTWISE
 from edgert.surgery.graph import attribute, constant_array, static_shape
 from edgert.surgery.layout import LAYOUT, axis_after, axis_of_operand
 
