@@ -15,6 +15,7 @@ from edgert.surgery.channel_picks import slices_of
 from edgert.surgery.channel_ties import OTHER, OUTPUT, Labels, shape_at, value_at
 from edgert.surgery.channel_walk import Members
 from edgert.surgery.graph import Graph, add_initializer, attribute, constant_array, static_shape
+from edgert.surgery.kept_channels import note_kept
 from edgert.surgery.rewire import new_node
 
 _Kept = NDArray[np.bool_]
@@ -44,6 +45,8 @@ def cut_units(graph: Graph, members: Members, kept: _Kept, *, subject: str) -> N
     cut.constants()
     cut.nodes()
     cut.own_names()
+    for value, mask in cut.masks.items():
+        note_kept(value, members.values[value][0], mask)
 
 
 def check_shapes(graph: Graph, members: Members, kept: _Kept, *, subject: str) -> None:
