@@ -14,6 +14,9 @@ _SMALLEST = 1e-12  # in place of a variance of zero
 class Moments:
     """First and second moments of features x and targets y, gathered frame by frame.
 
+    Products of one frame are taken in the type of its samples, about the first frame's means, and
+    added up in float64: float32 samples cost half, and large means take no digits.
+
     Args:
         features: Size of x.
         targets: Size of y.
@@ -24,33 +27,56 @@ class Moments:
 
     def __post_init__(self) -> None:
         self.count = 0
-        self.sum_x = np.zeros(self.features)
-        self.sum_y = np.zeros(self.targets)
-        self.xx = np.zeros((self.features, self.features))
-        self.yx = np.zeros((self.targets, self.features))
-        self.yy = 0.0
+        self._origin_x, self._origin_y = np.zeros(self.features), np.zeros(self.targets)
+        self._x, self._y = np.zeros(self.features), np.zeros(self.targets)
+        self._xx = np.zeros((self.features, self.features))
+        self._yx = np.zeros((self.targets, self.features))
+        self._yy = 0.0
 
     def add(self, x: Array, y: Array) -> None:
-        """Add samples: x (n, features), y (n, targets)."""
-        x, y = x.astype(np.float64), y.astype(np.float64)
+        """Add samples: x (n, features), y (n, targets), of one floating type."""
+        if self.count == 0:
+            self._origin_x, self._origin_y = x.mean(axis=0), y.mean(axis=0)
+        x, y = x - self._origin_x, y - self._origin_y
         self.count += len(x)
-        self.sum_x += x.sum(axis=0)
-        self.sum_y += y.sum(axis=0)
-        self.xx += x.T @ x
-        self.yx += y.T @ x
-        self.yy += float(np.square(y).sum())
+        self._x += x.sum(axis=0, dtype=np.float64)
+        self._y += y.sum(axis=0, dtype=np.float64)
+        self._xx += x.T @ x
+        self._yx += y.T @ x
+        self._yy += float(np.square(y).sum(dtype=np.float64))
 
-    def raw(self) -> tuple[Array, Array, Array, Array]:
-        """As `centred`, for a map without a bias: means of zero, second moments about zero."""
-        zeros = np.zeros(self.features), np.zeros(self.targets)
-        return (*zeros, self.xx / self.count, self.yx / self.count)
+    def centred(self) -> "Centred":
+        """About the means."""
+        x, y = self._x / self.count, self._y / self.count
+        return Centred(
+            mean_x=x + self._origin_x,
+            mean_y=y + self._origin_y,
+            xx=self._xx / self.count - np.outer(x, x),
+            yx=self._yx / self.count - np.outer(y, x),
+            yy=self._yy / self.count - float(y @ y),
+        )
 
-    def centred(self) -> tuple[Array, Array, Array, Array]:
-        """Means of x and y, covariance of x, and of y (targets) with x (features)."""
-        mean_x, mean_y = self.sum_x / self.count, self.sum_y / self.count
-        xx = self.xx / self.count - np.outer(mean_x, mean_x)
-        yx = self.yx / self.count - np.outer(mean_y, mean_x)
-        return mean_x, mean_y, xx, yx
+    def raw(self) -> "Centred":
+        """About zero, for a map without a bias: with means of zero."""
+        found = self.centred()
+        return Centred(
+            mean_x=np.zeros(self.features),
+            mean_y=np.zeros(self.targets),
+            xx=found.xx + np.outer(found.mean_x, found.mean_x),
+            yx=found.yx + np.outer(found.mean_y, found.mean_x),
+            yy=found.yy + float(found.mean_y @ found.mean_y),
+        )
+
+
+@dataclass(frozen=True)
+class Centred:
+    """Means of x and y, covariance of x, of y (targets) with x (features), variance of y."""
+
+    mean_x: Array
+    mean_y: Array
+    xx: Array
+    yx: Array
+    yy: float
 
 
 def ridge(
@@ -70,11 +96,11 @@ def ridge(
     Returns:
         W (targets, features) and b (targets,), float64.
     """
-    mean_x, mean_y, xx, yx = moments.centred() if free_bias else moments.raw()
-    penalty = strength * max(float(np.trace(xx)) / len(xx), _SMALLEST)
-    damped = xx + penalty * np.eye(len(xx))
-    weight: Array = np.linalg.solve(damped, (yx + penalty * prior).T).T
-    return weight, mean_y - weight @ mean_x
+    found = moments.centred() if free_bias else moments.raw()
+    penalty = strength * max(float(np.trace(found.xx)) / len(found.xx), _SMALLEST)
+    damped = found.xx + penalty * np.eye(len(found.xx))
+    weight: Array = np.linalg.solve(damped, (found.yx + penalty * prior).T).T
+    return weight, found.mean_y - weight @ found.mean_x
 
 
 def diagonal_ridge(x: Array, y: Array, *, strength: float) -> tuple[Array, Array, float]:
@@ -100,7 +126,6 @@ def diagonal_ridge(x: Array, y: Array, *, strength: float) -> tuple[Array, Array
 
 def explained_error(moments: Moments, weight: Array, *, free_bias: bool = True) -> float:
     """Mean squared error of a map with its best bias, as a share of the targets' variance."""
-    _, mean_y, xx, yx = moments.centred() if free_bias else moments.raw()
-    total = moments.yy / moments.count - float(mean_y @ mean_y)
-    error = total - 2 * float((weight * yx).sum()) + float(((weight @ xx) * weight).sum())
-    return max(0.0, error) / max(total, _SMALLEST)
+    found = moments.centred() if free_bias else moments.raw()
+    explained = 2 * float((weight * found.yx).sum()) - float(((weight @ found.xx) * weight).sum())
+    return max(0.0, found.yy - explained) / max(found.yy, _SMALLEST)

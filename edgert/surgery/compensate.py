@@ -59,9 +59,10 @@ def with_numbers(graph: Graph, tensors: Mapping[str, NDArray[Any]], *, subject: 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, BadZipFile, EOFError) as error:
+        with path.open("rb") as file:  # numpy leaves a damaged file of its own opening open
+            archive = np.load(file, allow_pickle=False)
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, AttributeError, BadZipFile, EOFError) as error:
         raise PreconditionError(
             f"{_SUBJECT} from {path}",
             expected="an .npz file of fitted numbers",
