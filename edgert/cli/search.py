@@ -52,11 +52,11 @@ def _add_effort(parser: argparse.ArgumentParser) -> None:
         help="at most N in the multi-objective search (default: as the minutes allow)",
     )  # fmt: skip
     parser.add_argument(
-        "--frame-count", type=positive_int, default=48, metavar="N",
+        "--frame-count", type=positive_int, default=40, metavar="N",
         help="calibration frames for what is written (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--fit-frames", type=positive_int, default=24, metavar="N",
+        "--fit-frames", type=positive_int, default=16, metavar="N",
         help="of them, for a trial (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(

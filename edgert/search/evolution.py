@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from edgert.optional import needs
+from edgert.profiling.dataset import evenly
 from edgert.search.choice import Choice, Level, key_of
 from edgert.search.ledger import Ledger, Trial
 from edgert.search.predict import SingleEdits
@@ -189,8 +190,13 @@ class _Breeder:
 def _first_generation(
     ledger: Ledger, genes: Genes, seeds: Sequence[Trial], max_drop: float
 ) -> list[Trial]:
-    fitting = [t for t in seeds if t.drop <= max_drop and genes.numbers(t.choice) is not None]
-    unique = list({trial.key: trial for trial in [ledger.full, *fitting]}.values())
-    if len(unique) <= POPULATION:
-        return unique
-    return [unique[index * len(unique) // POPULATION] for index in range(POPULATION)]
+    """The walk, thinned where it is long; where it is short, what else was tried fills up."""
+
+    def fitting(trials: Sequence[Trial]) -> list[Trial]:
+        allowed = (trial for trial in trials if trial.drop <= max_drop)
+        return [trial for trial in allowed if genes.numbers(trial.choice) is not None]
+
+    walked = evenly([ledger.full, *fitting(seeds)], POPULATION)
+    others = sorted(fitting(ledger.trials()), key=lambda trial: trial.drop)
+    unique = {trial.key: trial for trial in [*walked, *others]}
+    return list(unique.values())[:POPULATION]

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgert.search.frontier import Point, hypervolume, non_dominated, thinned, without_noise
+from edgert.search.frontier import (
+    Point,
+    best_at_cost,
+    hypervolume,
+    non_dominated,
+    thinned,
+    without_noise,
+)
 from edgert.search.ledger import Ledger, Trial
 from edgert.search.predict import SingleEdits
 from edgert.search.result import Flattery, Method
@@ -131,8 +138,7 @@ def _method(ledger: Ledger, full: Trial, finals: Sequence[Trial], max_drop: floa
     reported = {point.key: point.score for point in halves["report"][0]}
     at_cost: dict[str, float | None] = {}
     for level in _COSTS:
-        among = [point for point in halves["choose"][0] if point.cost <= level]
-        preferred = max(among, key=lambda point: point.score, default=None)
+        preferred = best_at_cost(halves["choose"][0], level)
         at_cost[f"{level:g}"] = None if preferred is None else reported[preferred.key]
     return Method(
         trials=0,

@@ -35,27 +35,22 @@ def non_dominated(points: Iterable[Point]) -> list[Point]:
     return front
 
 
-def without_noise(front: Iterable[Point]) -> list[Point]:
+def without_noise(points: Iterable[Point]) -> list[Point]:
     """Points that are dearer than a better one, or as dear within what the device can tell, go.
 
     Args:
-        front: Any points.
+        points: Any.
 
     Returns:
         Dearest first. A point stays if it is cheaper than every better one by more than twice the
         standard error of the difference.
     """
     kept: list[Point] = []
-    for point in sorted(points_by_score(front), key=lambda p: -p.score):
+    for point in sorted(points, key=lambda p: (-p.score, p.cost)):
         margin = (_SURE * (point.cost_error**2 + other.cost_error**2) ** 0.5 for other in kept)
         if all(point.cost < other.cost - room for other, room in zip(kept, margin, strict=True)):
             kept.append(point)
     return kept
-
-
-def points_by_score(points: Iterable[Point]) -> list[Point]:
-    """Points with the best score first; of equals the cheaper first."""
-    return sorted(points, key=lambda p: (-p.score, p.cost))
 
 
 def hypervolume(points: Iterable[Point], *, worst_cost: float, worst_score: float) -> float:
@@ -77,9 +72,10 @@ def hypervolume(points: Iterable[Point], *, worst_cost: float, worst_score: floa
     return area / worst_cost
 
 
-def score_at_cost(points: Iterable[Point], cost: float) -> float | None:
-    """The best score among points that cost no more; None if there are none."""
-    return max((point.score for point in points if point.cost <= cost), default=None)
+def best_at_cost(points: Iterable[Point], cost: float) -> Point | None:
+    """The point with the best score among those that cost no more; None if there are none."""
+    among = (point for point in points if point.cost <= cost)
+    return max(among, key=lambda point: (point.score, -point.cost), default=None)
 
 
 def thinned(front: Sequence[Point], count: int) -> list[Point]:

@@ -89,7 +89,7 @@ class Ledger:
 
     @property
     def full(self) -> Trial:
-        """The full model; evaluated first of all."""
+        """The full model, on the half that chooses."""
         return self.evaluate([{}], stage="reference")[0]
 
     def trials(self) -> list[Trial]:
@@ -111,6 +111,9 @@ class Ledger:
         """
         kind = "final" if final else "trial"
         asked = [self.space.canonical(choice) for choice in choices]
+        full_key = key_of({})
+        if any(asked) and (kind, full_key) not in self._results:
+            self.evaluate([{}], stage=stage, final=final)  # what the others are compared with
         missing = self._missing(kind, asked)
         done = 0
 
@@ -124,8 +127,7 @@ class Ledger:
         arguments = [(str(self.folder), self.identity, choice, final) for choice in missing]
         self._workers.run(evaluate, arguments, keep)
         self.evaluated += len(missing)
-        full = self._results.get((kind, key_of({})))
-        reference = None if full is None else _trial(full, None)
+        reference = _trial(self._results[kind, full_key], None) if asked else None
         return [_trial(self._results[kind, key_of(choice)], reference) for choice in asked]
 
     def measure(self, trials: Sequence[Trial], *, stage: str, final: bool = False) -> None:
@@ -152,9 +154,16 @@ class Ledger:
             return None
         return Cost(record["ratio"], record["error"], record["spread"], record["median_s"])
 
-    def is_known(self, choice: Choice) -> bool:
-        """Whether the trial of a canonical choice need not be run any more."""
-        return ("trial", key_of(choice)) in self._results
+    @property
+    def trial_s(self) -> float:
+        """Seconds that a trial took one worker, on average; 0 where there is none."""
+        took = [r["seconds"] for (kind, _), r in self._results.items() if kind == "trial"]
+        return sum(took) / len(took) if took else 0.0
+
+    @property
+    def workers(self) -> int:
+        """How many trials run at a time."""
+        return self._workers.count
 
     def _missing(self, kind: str, choices: Iterable[Choice]) -> list[Choice]:
         by_key = {key_of(choice): choice for choice in choices}

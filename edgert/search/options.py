@@ -1,6 +1,5 @@
 """What the operator asks of a search."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -36,8 +35,8 @@ class SearchOptions(Record, frozen=True, kw_only=True):
         dask: Address of a Dask scheduler, instead of worker processes.
     """
 
-    calibration: Path
-    labels: Path | None = None
+    calibration: str
+    labels: str | None = None
     cost: CostKind = "latency"
     max_drop: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.05
     minutes: Positive = 35.0
@@ -46,8 +45,8 @@ class SearchOptions(Record, frozen=True, kw_only=True):
     align: _Count = 8
     only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    fit_frames: _Count = 24
-    frames: _Count = 48
+    fit_frames: _Count = 16
+    frames: _Count = 40
     label_frames: _Count | None = None
     rounds: Annotated[int, msgspec.Meta(ge=2)] = 12
     seed: int = 0

@@ -73,14 +73,14 @@ def find_frames(family: FamilyFolder, options: SearchOptions) -> Frames:
         ArtifactError: The labelled frames do not fit the family.
         UsageError: There are too few, or some calibrate and score at once.
     """
-    paths = evenly(calibration_files(options.calibration), options.frames)
+    paths = evenly(calibration_files(Path(options.calibration)), options.frames)
     if options.labels is None:
         _refuse_few(
             len(paths), len(_TURNS), f"--calibration {options.calibration}", "; add labels"
         )
         parts = split_by_blocks(len(paths), _TURNS)
         return Frames(paths, parts["fit"], None, parts["choose"], parts["report"])
-    labelled = open_scoring_frames(options.labels, family.family, limit=options.label_frames)
+    labelled = open_scoring_frames(Path(options.labels), family.family, limit=options.label_frames)
     _refuse_few(len(paths), 2, f"--calibration {options.calibration}", "")
     _refuse_few(len(labelled), 2, f"--labels {options.labels}", "")
     _refuse_overlap(paths, labelled)
@@ -157,7 +157,7 @@ def fill_workspace(
     )
     _check_output(graph, family, metric)
     tensors = read_calibration_frames(
-        options.calibration, family.family.input, count=options.frames
+        Path(options.calibration), family.family.input, count=options.frames
     )
     references = {
         FINAL_REFERENCE: frames.fit,

@@ -50,7 +50,8 @@ from edgert.surgery.graph import Graph
 
 STAGES = ("frames", "reference", "single edits", GREEDY, MULTI_OBJECTIVE, UNIFORM, "frontier")
 # Shares of the minutes after which a stage starts nothing new; the rest is for what must come.
-_SINGLES_UNTIL, _GREEDY_UNTIL, _BRED_UNTIL = 0.35, 0.55, 0.75
+_SINGLES_UNTIL, _GREEDY_UNTIL, _BRED_UNTIL = 0.35, 0.55, 0.85
+_LAST_TRIALS, _LAST_TRIAL_S = 50, 2.0  # uniform and final ones; the latter take longer
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ def _search(
         path,
         max_drop=max_drop,
         trials=options.trials,
-        deadline=_BRED_UNTIL,
+        deadline=_bred_until(ledger),
         seed=options.seed,
     )
     uniform = evaluate_uniform(ledger, edits, max_drop=max_drop)
@@ -206,6 +207,12 @@ def _search(
         evaluated_now=ledger.evaluated,
         spots=_spots(ledger, edits, by_method, trials, finals),
     )
+
+
+def _bred_until(ledger: Ledger) -> float:
+    """The share of the minutes that leaves enough for the stages that have to come."""
+    last_s = _LAST_TRIALS * _LAST_TRIAL_S * ledger.trial_s / ledger.workers
+    return min(_BRED_UNTIL, 1 - last_s / ledger.budget.limit_s)
 
 
 def _found(ledger: Ledger, name: str, trial: Trial) -> Found:

@@ -2,19 +2,20 @@
 
 A branch is replaced first, and skipped only if that hurt little: a map can always be zero, so
 skipping can't hurt less. A group starts at half its units and goes down while it hurts little,
-else up.
+else up. Groups inside a branch that can be replaced for nothing are not tried at all.
 """
 
 from collections.abc import Mapping
 
-from edgert.search.choice import CHANNELS, Level
+from edgert.search.choice import BRANCH, CHANNELS, Level
 from edgert.search.ledger import Ledger, Trial
 from edgert.search.predict import SingleEdits
-from edgert.search.space import Knob
+from edgert.search.space import Knob, Space
 
 STAGE = "single edits"
-_WAVES = 3
+_WAVES = 4
 _LITTLE = 0.5  # of the largest drop: what is below it leaves room to go on
+_NOTHING = 0.1
 
 
 def measure_single_edits(ledger: Ledger, *, max_drop: float, deadline: float) -> SingleEdits:
@@ -33,7 +34,7 @@ def measure_single_edits(ledger: Ledger, *, max_drop: float, deadline: float) ->
     for _ in range(_WAVES):
         wave = [
             (knob, level)
-            for knob in ledger.space.knobs
+            for knob in _worth_trying(ledger.space, tried, max_drop)
             if (level := next_level(knob, tried[knob.name], max_drop=max_drop)) is not None
         ]
         if not wave or (any(tried.values()) and ledger.budget.is_past(deadline)):
@@ -47,6 +48,25 @@ def measure_single_edits(ledger: Ledger, *, max_drop: float, deadline: float) ->
                 saving = 0.0 if cost is None else 1.0 - cost.ratio
                 edits.note(knob.name, level, drop=trial.drop, saving=saving)
     return edits
+
+
+def _worth_trying(
+    space: Space, tried: Mapping[str, Mapping[Level, Trial]], max_drop: float
+) -> list[Knob]:
+    """Branches first; then also the groups that replacing a branch for nothing leaves there."""
+    branches = [knob for knob in space.knobs if knob.name.startswith(BRANCH)]
+    if branches and not any(tried[knob.name] for knob in branches):
+        return branches
+    free = [
+        knob.name
+        for knob in branches
+        if any(trial.drop <= _NOTHING * max_drop for trial in tried[knob.name].values())
+    ]
+    return [
+        knob
+        for knob in space.knobs
+        if knob in branches or not any(space.within(knob.name, branch) for branch in free)
+    ]
 
 
 def next_level(knob: Knob, tried: Mapping[Level, Trial], *, max_drop: float) -> Level | None:

@@ -79,6 +79,11 @@ class Space:
         alive = self.structure.alive(gone)
         return {name: changed[name] for name in sorted(changed) if self._matters(name, alive)}
 
+    def within(self, group: str, branch: str) -> bool:
+        """Whether a group's knob has no effect once a branch's knob is turned."""
+        alive = self.structure.alive([branch.removeprefix(BRANCH)])
+        return not self._matters(group, alive)
+
     def _matters(self, name: str, alive: set[str]) -> bool:
         if name.startswith(BRANCH):
             return self.structure.branches[name.removeprefix(BRANCH)][0] in alive

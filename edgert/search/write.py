@@ -177,7 +177,9 @@ def _accuracy(result: SearchResult, found: Found, dataset: str) -> Accuracy | No
     if result.metric == "agreement":
         return None
     frames = result.frames["report"]
-    return Accuracy(metric=result.metric, value=found.report, frames=frames, dataset=dataset)
+    return Accuracy(
+        metric=result.metric, value=round(found.report, 4), frames=frames, dataset=dataset
+    )
 
 
 def _check(
