@@ -24,8 +24,6 @@ from typing import Any
 from edgert.errors import BackendError, UsageError
 from edgert.optional import needs
 
-_CONNECT_S = 10
-
 
 class Workers:
     """Runs a function on many argument lists, as many at a time as there are workers.
@@ -77,19 +75,22 @@ class Workers:
 
 
 @contextlib.contextmanager
-def open_workers(jobs: int | None = None, *, dask: str | None = None) -> Iterator[Workers]:
+def open_workers(
+    jobs: int | None = None, *, dask: str | None = None, connect_s: float = 10
+) -> Iterator[Workers]:
     """Start workers, or find those of a cluster; processes of one's own end with the block.
 
     Args:
         jobs: Processes; None: one for each core.
         dask: Address of a Dask scheduler, as tcp://host:8786, whose workers are used instead.
+        connect_s: How long to wait for it to answer.
 
     Raises:
         UsageError: No scheduler answers at the address, or it has no workers.
         MissingDependencyError: The package distributed is not installed.
     """
     if dask is not None:
-        with _dask_workers(dask) as workers:
+        with _dask_workers(dask, connect_s) as workers:
             yield workers
         return
     count = jobs or len(os.sched_getaffinity(0))
@@ -129,10 +130,10 @@ def _end_with(sentinel: Any) -> None:
 
 
 @contextlib.contextmanager
-def _dask_workers(address: str) -> Iterator[Workers]:
+def _dask_workers(address: str, connect_s: float) -> Iterator[Workers]:
     distributed = needs("distributed", "cluster", "to use a Dask cluster")
     try:
-        client = distributed.Client(address, timeout=_CONNECT_S, set_as_default=False)
+        client = distributed.Client(address, timeout=connect_s, set_as_default=False)
     except (OSError, ValueError) as error:
         raise UsageError(
             f"--dask {address}",

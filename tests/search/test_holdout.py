@@ -1,5 +1,7 @@
 """Frames are dealt out in blocks, and drawn in blocks."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -22,7 +24,7 @@ def test_the_halves_are_all_frames_each_once_and_nearly_equal(count: int, blocks
 @given(st.integers(4, 200))
 def test_a_name_that_comes_twice_gets_twice_as_much(count: int):
     parts = split_by_blocks(count, TURNS, blocks=12)
-    assert sorted(sum(parts.values(), [])) == list(range(count))
+    assert sorted(itertools.chain.from_iterable(parts.values())) == list(range(count))
     assert len(parts["fit"]) >= len(parts["choose"])
     assert len(parts["fit"]) >= len(parts["report"])
 

@@ -4,6 +4,7 @@ import functools
 from pathlib import Path
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from edgert.search.trial import serialised
 from edgert.surgery.channel_groups import ChannelGroup, find_channel_groups
 from edgert.surgery.cost import cost_of
 from edgert.surgery.graph import Graph
-from edgert.surgery.load import load_graph
+from edgert.surgery.load import load_graph, normalised
 from edgert.surgery.merge_linear import merge_linear
 from edgert.surgery.residuals import find_residual_branches
 from edgert.surgery.skip_residuals import skip_residuals
@@ -41,10 +42,6 @@ def ranked(tmp_path_factory) -> Path:
 
 @functools.cache
 def tiny_graph() -> Graph:
-    from edgert.surgery.load import normalised
-
-    import onnx_ir as ir
-
     return merge_linear(normalised(Graph(ir.from_proto(tiny_model()))))
 
 

@@ -15,9 +15,11 @@ from tests.search.synthetic import OPENED, TRIAL_S, additive, make_ledger, make_
 MAX_DROP = 0.05
 # g3 is free of any branch and costs nothing; b0 and g1 are cheap; the others hurt.
 DROPS = {"branch:b0": 0.004, "branch:b1": 0.2, "branch:b2": 0.09,
-         "channels:g0": 0.03, "channels:g1": 0.012, "channels:g2": 0.06, "channels:g3": 0.0}  # fmt: skip
+         "channels:g0": 0.03, "channels:g1": 0.012, "channels:g2": 0.06,
+         "channels:g3": 0.0}  # fmt: skip
 SAVINGS = {"branch:b0": 0.2, "branch:b1": 0.2, "branch:b2": 0.2,
-           "channels:g0": 0.1, "channels:g1": 0.1, "channels:g2": 0.1, "channels:g3": 0.1}  # fmt: skip
+           "channels:g0": 0.1, "channels:g1": 0.1, "channels:g2": 0.1,
+           "channels:g3": 0.1}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -204,7 +206,7 @@ def test_breeding_is_the_same_again_and_works_for_nothing_twice(tmp_path: Path, 
 
 
 def test_no_trials_asked_for_is_none_made(tmp_path: Path, space):
-    ledger, workers, _, bred = bred_with_seeds(tmp_path, space, 0.0, 0)
+    _, _, _, bred = bred_with_seeds(tmp_path, space, 0.0, 0)
     assert bred == []
 
 
