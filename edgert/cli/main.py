@@ -12,6 +12,7 @@ from edgert.errors import EdgertError, UsageError
 # Verb to the line that --help shows; each verb is the module edgert.cli.VERB, imported on use.
 VERBS = {
     "build": "derive, compile and verify the engines of a family",
+    "search": "find the configurations of a family that are worth having",
     "profile": "measure latency, accuracy and energy of a family's engines",
     "run": "play a video through the engines, switching between frames",
     "inspect": "print cost, residual branches and possible merges of any ONNX file",
