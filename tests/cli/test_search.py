@@ -18,8 +18,8 @@ from edgert.build.derive import derive
 from edgert.cli.main import main
 from edgert.surgery.cost import cost_of
 from edgert.surgery.load import load_graph
-from tests.search.search_family import command, search_words, write_frames
 from tests.search.clusters import dask_cluster
+from tests.search.search_family import command, search_words, write_frames
 from tests.tiny_family import make_tiny_family
 
 ROOT = Path(__file__).resolve().parents[2]
