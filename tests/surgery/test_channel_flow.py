@@ -184,3 +184,20 @@ def test_operator_of_another_domain_is_not_followed():
     node = node_of("Relu(x)")
     node.domain = "elsewhere"
     assert "is not an operator" in flow_of(node).why_not
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Slice(x, s, s)", "Slice Slice has computed bounds"),
+        ("Pad(x, s)", "Pad Pad has computed widths"),
+        ("ReduceMax(x, s)", "ReduceMax ReduceMax has computed axes"),
+    ],
+)
+def test_computed_numbers_are_refused_where_shapes_are_known(text, reason):
+    """A file may declare shapes that nobody can infer; here they are set by hand."""
+    graph = graph_from_text(
+        f"agraph (float[2,5,6,7] x, int64[4] s) => (int64[R,N] y) {{ t = {text} y = NonZero(t) }}"
+    )
+    graph.nodes[0].outputs[0].shape = onnx_ir.Shape((2, 5, 6, 7))
+    assert flow_of(graph.nodes[0]).why_not == reason
