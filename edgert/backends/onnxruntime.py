@@ -151,13 +151,41 @@ def reference_session(graph: Path) -> Session:
         EngineLoadError: onnxruntime can't run the graph.
     """
     ort = _vendor()
+    options = _reference_options(ort)
+    return _OrtSession(
+        _open(ort, graph, options, f"load {graph.name}", EngineLoadError), graph.name
+    )
+
+
+def graph_session(model: bytes, folder: Path, *, name: str, optimised: bool = False) -> Session:
+    """A graph that need not be a file of its own, such as the first nodes of another.
+
+    Args:
+        model: A serialised ONNX model.
+        folder: Where weights outside the model lie.
+        name: What errors call it.
+        optimised: With all optimisations, as `compile` has them, or as it is written.
+
+    Raises:
+        EngineLoadError: onnxruntime can't run the graph.
+    """
+    ort = _vendor()
+    options = _reference_options(ort)
+    if optimised:
+        level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options = _options(ort, len(os.sched_getaffinity(0)), level)
+    options.add_session_config_entry(
+        "session.model_external_initializers_file_folder_path", str(folder.resolve())
+    )
+    return _OrtSession(_created(ort, model, options, f"load {name}", EngineLoadError), name)
+
+
+def _reference_options(ort: Any) -> Any:
     threads = len(os.sched_getaffinity(0))
     options = _options(ort, threads, ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
     # A weight that is packed beforehand may be summed in another order than one that isn't.
     options.add_session_config_entry("session.disable_prepacking", "1")
-    return _OrtSession(
-        _open(ort, graph, options, f"load {graph.name}", EngineLoadError), graph.name
-    )
+    return options
 
 
 def session_from_bytes(model: bytes, *, threads: int | None = None) -> Session:
@@ -265,8 +293,14 @@ def _open(
         raise error_class(
             subject, expected=f"a file {path}", got="none", advice="Build the family again"
         )
+    return _created(ort, str(path), options, subject, error_class)
+
+
+def _created(
+    ort: Any, model: str | bytes, options: Any, subject: str, error_class: type[BackendError]
+) -> Any:
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except _vendor_errors() as error:
         _refuse(error, subject, error_class)
 

@@ -18,10 +18,10 @@ from edgert.artifacts import (
     stale_reasons,
 )
 from edgert.backends.base import Backend
-from edgert.backends.onnxruntime import reference_session
-from edgert.build.derive import derive, files_of
+from edgert.build.check import check_graph, static_model
+from edgert.build.derive import LOSSLESS, derive, files_of
+from edgert.build.graph_report import Parent
 from edgert.build.pack import pack_weights
-from edgert.build.verify import fixed_inputs, verify_engine
 from edgert.errors import ArtifactError, PreconditionError
 from edgert.records import Configuration, Cost, Engine, EngineManifest, Parity, TensorSpec
 from edgert.surgery.cost import cost_of
@@ -104,6 +104,7 @@ def _fill(
     configurations = folder.family.configurations
     total = 2 * len(configurations) + 1
     base = load_graph(folder.graph_path)
+    base_file = static_model(folder.graph_path, staging)
     costs: list[Cost] = []
     files: list[Path] = []
     for index, configuration in enumerate(configurations):
@@ -119,6 +120,8 @@ def _fill(
         costs.append(cost_of(graph))
         derived = _derived_path(staging, configuration)
         save_graph(graph, derived, weights=f"{derived.stem}.weights")
+        static = check_graph(derived, stages=("format", "operators", "shapes"))
+        static.refuse_errors(f"check {configuration.name}")
         file = staging / f"{configuration.name}{backend.engine_suffix}"
         backend.compile(derived, file)
         files.append(file)
@@ -127,7 +130,15 @@ def _fill(
     parities: list[Parity] = []
     for index, configuration in enumerate(configurations):
         progress(len(files) + 1 + index, total, f"verify {configuration.name}")
-        parities.append(_verified(staging, configuration, files[index], backend))
+        parent = Parent(
+            base_file,
+            lossless=all(name in LOSSLESS for edit in configuration.edits for name in edit),
+            edited=bool(configuration.edits),
+            graph=base,
+        )
+        parities.append(_verified(staging, configuration, files[index], backend, parent))
+    if base_file != folder.graph_path:
+        _remove_graph(base_file)
     progress(total, total, "done")
     inputs, outputs = _edges(base)
     return EngineManifest(
@@ -160,22 +171,35 @@ def _derived_path(staging: Path, configuration: Configuration) -> Path:
     return staging / f"{configuration.name}.derived.onnx"
 
 
-def _verified(staging: Path, configuration: Configuration, file: Path, backend: Backend) -> Parity:
-    """Verify an engine as it will lie in the set, then remove the graph it was compiled from."""
+def _verified(
+    staging: Path, configuration: Configuration, file: Path, backend: Backend, parent: Parent
+) -> Parity:
+    """Verify an engine as it will lie in the set, then remove the graph it was compiled from.
+
+    Latency is left to `edgert profile` and `edgert verify`: a build may run on a busy machine.
+    """
     derived = _derived_path(staging, configuration)
-    engine, reference = backend.load(file), reference_session(derived)
+    engine = backend.load(file)
     try:
-        return verify_engine(
-            engine,
-            reference,
-            fixed_inputs(engine.inputs[0]),
-            subject=f"verify {configuration.name}",
+        report = check_graph(
+            derived,
+            parent=parent,
+            engine=engine,
+            measure=None,
+            stages=("run", "optimisation", "parent", "cost"),
         )
     finally:
         engine.close()
-        reference.close()
-        derived.unlink()
-        (staging / f"{derived.stem}.weights").unlink(missing_ok=True)
+        _remove_graph(derived)
+    report.refuse_errors(f"verify {configuration.name}")
+    if report.optimised is None:
+        raise RuntimeError("the stage 'optimisation' did not run")
+    return report.optimised.parity
+
+
+def _remove_graph(path: Path) -> None:
+    path.unlink()
+    (path.parent / f"{path.stem}.weights").unlink(missing_ok=True)
 
 
 def _edges(graph: Graph) -> tuple[list[TensorSpec], list[TensorSpec]]:

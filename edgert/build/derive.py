@@ -19,10 +19,13 @@ EDITS = {
     "skip_residuals": "edgert.surgery.skip_residuals",
     "replace_residuals": "edgert.surgery.replace_residuals",
     "narrow_channels": "edgert.surgery.narrow_channels",
+    "prune_tokens": "edgert.surgery.prune_tokens",
+    "merge_keys": "edgert.surgery.merge_keys",
     "compensate": "edgert.calibration.inline",
     "channels_first": "edgert.surgery.channels_first",
 }
-# These change no output beyond rounding: what comes of them is still the full model.
+# These change no output beyond rounding: what comes of them is still the full model, and builds
+# hold them to it.
 LOSSLESS = frozenset({"merge_linear", "channels_first"})
 _INJECTED = ("reference", "input_spec")  # parameters that are not written in YAML
 
@@ -129,11 +132,21 @@ def _checked(
         except msgspec.ValidationError as error:
             raise BuildError(
                 f"{place}.{name}",
-                expected=str(error).removeprefix("Expected ").partition(",")[0].replace("`", ""),
+                expected=_expected(error, hints[name]),
                 got=repr(value),
                 advice="Correct the value",
             ) from error
     return checked
+
+
+def _expected(error: msgspec.ValidationError, hint: Any) -> str:
+    """What a parameter has to be, in words; msgspec's own where it says that."""
+    if typing.get_origin(hint) is typing.Literal:
+        return f"one of {', '.join(map(str, typing.get_args(hint)))}"
+    told = str(error)
+    if told.startswith("Expected "):
+        return told.removeprefix("Expected ").partition(",")[0].replace("`", "")
+    return f"what the edit takes ({told[0].lower()}{told[1:].replace('`', '')})"
 
 
 def _is_path(hint: Any) -> bool:

@@ -177,6 +177,8 @@ class _Pass:
         for frame in range(len(self._reference.frames)):
             positions = self._reference.positions(frame, site.reference, site.axis)
             target = np.asarray(rows[frame], dtype=np.float32)
+            if site.kept is not None:
+                target = target[:, site.kept]
             for other in site.others:
                 added = to_rows(self._activations[other][frame], site.axis)
                 target = target - added[positions]

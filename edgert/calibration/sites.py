@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgert.surgery.graph import Graph, add_initializer, constant_array, static_shape
+from edgert.surgery.kept_channels import kept_channels
 from edgert.surgery.layout import LAYOUT, axis_after
 from edgert.surgery.linear_maps import LinearMap, linear_map
 from edgert.surgery.refit import bias_node
@@ -34,6 +35,7 @@ class Site:
         axis: The channel axis of the target.
         target: The value to hit, in the edited graph.
         reference: The same value in the reference graph.
+        kept: Which channels of the reference's value the target has; None: all.
     """
 
     linear: LinearMap
@@ -42,6 +44,7 @@ class Site:
     axis: int
     target: Any
     reference: Any
+    kept: Array | None = None
 
     @property
     def name(self) -> str:
@@ -75,6 +78,7 @@ class ScaleSite:
     other: Any
     axis: int
     reference: Any
+    kept: Array | None = None
 
     @property
     def name(self) -> str:
@@ -127,7 +131,8 @@ def scale_sites(graph: Graph, reference: Graph) -> list[ScaleSite]:
         twin = known.get(total.name)
         if twin is not None:
             axis = stand_in_axis(static_shape(node.outputs[0]) or ())
-            found.append(ScaleSite(node, add, other, axis, twin.outputs[0]))
+            kept = kept_channels(total.outputs[0], axis)
+            found.append(ScaleSite(node, add, other, axis, twin.outputs[0], kept))
     return found
 
 
@@ -141,8 +146,11 @@ def furthest_site(linear: LinearMap, known: dict[str, Any]) -> Site | None:
     found = None
     for layouts, other, axis, value in _ends(linear):
         twin = known.get(value.producer().name)
-        if twin is not None and static_shape(twin.outputs[0]) == static_shape(value):
-            found = Site(linear, layouts, other, axis, value, twin.outputs[0])
+        if twin is None:
+            continue
+        kept = kept_channels(value, axis)
+        if static_shape(value) == _shape_with(twin.outputs[0], axis, kept):
+            found = Site(linear, layouts, other, axis, value, twin.outputs[0], kept)
     return found
 
 
@@ -225,6 +233,14 @@ def _ends(linear: LinearMap) -> Iterator[tuple[tuple[Any, ...], Any, int, Any]]:
         if reader.op_type == "Add" and len(others) == 1 and _is_summand(others[0], value):
             yield layouts, others[0], axis, reader.outputs[0]
         return
+
+
+def _shape_with(value: Any, axis: int, kept: Array | None) -> tuple[int, ...]:
+    """A value's shape, had it only the kept channels."""
+    shape = list(static_shape(value) or ())
+    if kept is not None and axis < len(shape):
+        shape[axis] = len(kept)
+    return tuple(shape)
 
 
 def _is_summand(other: Any, value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""`edgert inspect MODEL.onnx`: what a graph costs, which branches can go, what would merge."""
+"""`edgert inspect MODEL.onnx`: what a graph costs, and what edits could do to it."""
 
 import argparse
 import contextlib
@@ -10,7 +10,10 @@ from edgert.errors import PreconditionError, UsageError
 from edgert.units import text_from_bytes, text_from_count
 
 if TYPE_CHECKING:
+    from edgert.surgery.attention_sites import AttentionSite
+    from edgert.surgery.channel_groups import ChannelGroup
     from edgert.surgery.merge_linear import MergeFinding
+    from edgert.surgery.residuals import ResidualBranch
 
 _TOLD = 3  # of the linear maps that stay
 
@@ -61,6 +64,8 @@ def input_shapes(texts: list[str]) -> dict[str, list[int]]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the inspection; the JSON form is stable."""
+    from edgert.surgery.attention_sites import find_attention_sites
+    from edgert.surgery.channel_groups import find_channel_groups
     from edgert.surgery.cost import cost_of
     from edgert.surgery.load import load_graph
     from edgert.surgery.merge_linear import explain_merges, merge_linear
@@ -69,6 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
     graph = load_graph(arguments.model, input_shapes=input_shapes(arguments.input_shape))
     cost = cost_of(graph)
     branches = find_residual_branches(graph)
+    groups = find_channel_groups(graph)
+    attentions = find_attention_sites(graph)
     merged_macs = cost.macs
     with contextlib.suppress(PreconditionError):  # nothing to merge
         merged_macs = cost_of(merge_linear(graph)).macs
@@ -81,6 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
                 "residual_branches": [
                     {"name": b.name, "macs": b.macs, "shortcut": b.shortcut} for b in branches
                 ],
+                "channel_groups": [_group_json(group) for group in groups],
+                "attentions": [_attention_json(site) for site in attentions],
                 "unknown_operators": cost.unknown_operators,
             }
         )
@@ -93,19 +102,84 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"  NOT counted           {', '.join(cost.unknown_operators)}")
     told = None if arguments.why else _TOLD
     _print_merges(explain_merges(graph), cost.macs, merged_macs, told=told)
-    print(f"{len(branches)} residual branches")
+    _print_branches(branches, cost.macs)
+    _print_groups(groups)
+    _print_attentions(attentions)
+    return 0
+
+
+def _group_json(group: "ChannelGroup") -> dict[str, object]:
+    return {
+        "name": group.name,
+        "channels": group.channels,
+        "unit": group.unit,
+        "blocked": group.blocked,
+        "normalised_by": list(group.normalised_by),
+    }
+
+
+def _attention_json(site: "AttentionSite") -> dict[str, object]:
+    return {
+        "name": site.name,
+        "heads": site.heads,
+        "queries": site.queries,
+        "keys": site.keys,
+        "prune_tokens": site.blocked or "yes",
+        "merge_keys": site.merge_blocked or "yes",
+    }
+
+
+def _print_branches(branches: "list[ResidualBranch]", macs: int) -> None:
+    print(f"{len(branches)} residual branches (skip_residuals, replace_residuals)")
     print_table(
         [
             {
                 "name": f"  {branch.name}",
                 "MACs": text_from_count(branch.macs),
-                "share": f"{branch.macs / max(cost.macs, 1):.1%}",
+                "share": f"{branch.macs / max(macs, 1):.1%}",
                 "shortcut": branch.shortcut,
             }
             for branch in branches
         ]
     )
-    return 0
+
+
+def _print_groups(groups: "list[ChannelGroup]") -> None:
+    free = [group for group in groups if not group.blocked]
+    print(f"{len(free)} channel groups (narrow_channels)")
+    print_table(
+        [
+            {
+                "name": f"  {group.name}",
+                "units": f"{group.units}",
+                "channels each": f"{group.unit}",
+                "normalised": "yes" if group.normalised_by else "",
+            }
+            for group in free
+        ]
+    )
+    for group in groups:
+        if group.blocked:
+            print(f"  {group.name} can't be cut: {group.blocked}")
+
+
+def _print_attentions(sites: "list[AttentionSite]") -> None:
+    if not sites:
+        return
+    print(f"{len(sites)} attentions (prune_tokens, merge_keys)")
+    print_table(
+        [
+            {
+                "name": f"  {site.name}",
+                "heads": f"{site.heads}",
+                "queries": f"{site.queries}",
+                "keys": f"{site.keys}",
+                "tokens can be pruned": "yes" if site.prunable else "no",
+                "keys can be merged": "no" if site.merge_blocked else "yes",
+            }
+            for site in sites
+        ]
+    )
 
 
 def _print_merges(

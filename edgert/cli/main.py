@@ -17,6 +17,7 @@ VERBS = {
     "run": "play a video through the engines, switching between frames",
     "inspect": "print cost, residual branches and possible merges of any ONNX file",
     "derive": "apply a list of edits to any ONNX file",
+    "verify": "check any ONNX file, stage by stage, alone or against what it was derived from",
     "doctor": "say what is installed, built, stale or missing",
 }
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from edgert.errors import PreconditionError
-from edgert.surgery.channel_groups import ELEMENTWISE
+from edgert.surgery.channel_flow import ELEMENTWISE
 from edgert.surgery.graph import (
     Graph,
     add_initializer,

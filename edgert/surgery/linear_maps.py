@@ -4,6 +4,7 @@ Owns reading such a node in one orientation, weight (out, in, *kernel), and writ
 with other numbers. Which maps are merged or cut is for the edits.
 """
 
+import re
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -76,15 +77,23 @@ class LinearMap:
 
     @property
     def scope(self) -> str:
-        """The module it came from. A weight's own name beats the node's.
+        """The module it came from."""
+        return scope_of_weight(self.node, self.node.inputs[1 - self.data_index])
 
-        Exporters that fold a BatchNormalization into a convolution name the node after the
-        former, while the weight keeps the name it had in the checkpoint.
-        """
-        name: str = self.node.inputs[1 - self.data_index].name
-        if name.endswith(".weight") and "/" not in name:
-            return name.removesuffix(".weight")
-        return scope_of(self.node)
+
+def scope_of_weight(node: Any, weight: Any) -> str:
+    """The module that a map came from. Its weight's own name beats the node's.
+
+    Exporters that fold a BatchNormalization into a convolution name the node after the former,
+    while the weight keeps the name it had in the checkpoint. A number behind it, which a weight
+    gets where its name was taken, names no module.
+
+    Args:
+        node: The map.
+        weight: The constant among its inputs.
+    """
+    found = re.fullmatch(r"([^/]+)\.weight(?:\.\d+)*", weight.name)
+    return found[1] if found else scope_of(node)
 
 
 def linear_map(node: Any) -> LinearMap | None:

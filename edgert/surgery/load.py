@@ -12,9 +12,12 @@ from typing import Any
 
 from edgert.errors import ArtifactError, PreconditionError
 from edgert.optional import needs
+from edgert.surgery.control_flow import refuse_control_flow, take_known_branches
 from edgert.surgery.fold import fold_static_values
 from edgert.surgery.gelu import spell_gelu
 from edgert.surgery.graph import Graph, infer_shapes, remove_unused, static_shape
+from edgert.surgery.model_file import read_model
+from edgert.surgery.operators import STANDARD
 
 _SMALL_BYTES = 1024
 
@@ -29,16 +32,20 @@ def load_graph(path: Path, *, input_shapes: Mapping[str, Sequence[int]] | None =
 
     Raises:
         ArtifactError: The file or its weights are missing, truncated or no ONNX model.
-        PreconditionError: An input dimension is free and no shape was given.
+        PreconditionError: An input dimension is free and no shape was given, a node has
+            branches or a loop, or a shape follows from the values in a frame. Operators of an
+            own domain are let through as they are: nothing is known of them, also not shapes.
     """
     ir = needs("onnx_ir", "build", "to read ONNX graphs")
-    model = _parse(path)
-    _check_external_weights(model, path)
-    graph = Graph(ir.from_proto(model))
+    subject = f"read {path}"
+    graph = Graph(_deserialised(read_model(path), subject))
     ir.external_data.set_base_dir(graph.model.graph, path.parent)
     _load_small_tensors(graph)
     _set_input_shapes(graph, str(path), input_shapes or {})
-    return normalised(graph, subject=f"read {path}")
+    graph = normalised(graph, subject=subject)
+    refuse_control_flow(graph.model.graph, subject)
+    _refuse_shapes_of_values(graph, subject)
+    return graph
 
 
 def normalised(graph: Graph, *, subject: str = "normalise graph") -> Graph:
@@ -55,7 +62,8 @@ def normalised(graph: Graph, *, subject: str = "normalise graph") -> Graph:
     _name_nodes_by_scope(model)
     graph = Graph(model)
     infer_shapes(graph)
-    while fold_static_values(model.graph):  # what one round makes known, the next may need
+    # What one round makes known, the next may need.
+    while fold_static_values(model.graph) or _took_branches(graph):
         infer_shapes(graph)
     for node in list(model.graph):
         if node.op_type in ("Identity", "Dropout") and not node.outputs[0].is_graph_output():
@@ -72,48 +80,46 @@ def normalised(graph: Graph, *, subject: str = "normalise graph") -> Graph:
     return graph
 
 
-def _parse(path: Path) -> Any:
-    onnx = needs("onnx", "build", "to read ONNX graphs")
-    message = needs("google.protobuf.message", "build", "to read ONNX graphs")
+def _deserialised(proto: Any, subject: str) -> Any:
+    ir = needs("onnx_ir", "build", "to read ONNX graphs")
+    serde = needs("onnx_ir.serde", "build", "to read ONNX graphs")
     try:
-        model = onnx.load(str(path), load_external_data=False)
-    except FileNotFoundError as error:
+        return ir.from_proto(proto)
+    except serde.SerdeError as error:
+        cause = error.__cause__ or error
         raise ArtifactError(
-            f"read {path}", expected="an ONNX file", got="no such file", advice="Check the path"
+            subject,
+            expected="an ONNX model that can be read",
+            got=str(cause).strip().splitlines()[0],
+            advice="Export the model again",
         ) from error
-    except (message.DecodeError, IsADirectoryError, PermissionError) as error:
-        raise ArtifactError(
-            f"read {path}",
-            expected="an ONNX file",
-            got=f"something else or a truncated one ({str(error).splitlines()[0]})",
-            advice="Export or copy it again",
-        ) from error
-    if not model.graph.node or not model.opset_import:
-        raise ArtifactError(
-            f"read {path}",
-            expected="an ONNX model with nodes and an opset",
-            got=f"{path.stat().st_size} bytes without them",
-            advice="Export or copy it again",
-        )
-    return model
 
 
-def _check_external_weights(model: Any, path: Path) -> None:
-    """Say early, in one line, that a weights file is missing or too short."""
-    for tensor in model.graph.initializer:
-        if not tensor.external_data:
+def _took_branches(graph: Graph) -> bool:
+    """Take the branches that are known now; their constants become initializers as all others."""
+    common = needs("onnx_ir.passes.common", "build", "to edit ONNX graphs")
+    if not take_known_branches(graph.model.graph):
+        return False
+    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(graph.model)
+    _name_nodes_by_scope(graph.model)
+    return True
+
+
+def _refuse_shapes_of_values(graph: Graph, subject: str) -> None:
+    """Refuse the first node of the standard that makes a size out of the values of a frame."""
+    for node in graph.nodes:
+        if node.domain not in STANDARD or any(
+            static_shape(value) is None for value in node.inputs if value is not None
+        ):
             continue
-        entry = {item.key: item.value for item in tensor.external_data}
-        weights = path.parent / entry.get("location", "")
-        needed = int(entry.get("offset", 0)) + int(entry.get("length", 0))
-        size_bytes = weights.stat().st_size if weights.is_file() else None
-        if size_bytes is None or size_bytes < needed:
-            raise ArtifactError(
-                f"read {path}: weights {weights.name} of tensor {tensor.name}",
-                expected=f"a file of {needed} bytes or more beside the model",
-                got="no such file" if size_bytes is None else f"{size_bytes} bytes",
-                advice="Copy model and weights again, together",
-            )
+        for value in node.outputs:
+            if static_shape(value) is None and (value.uses() or value.is_graph_output()):
+                raise PreconditionError(
+                    f"{subject}, node {node.name} ({node.op_type})",
+                    expected=f"an output {value.name} of static shape",
+                    got=f"shape {value.shape}, which depends on the values in a frame",
+                    advice="Export the model up to this node, or with a fixed number of results",
+                )
 
 
 def _load_small_tensors(graph: Graph) -> None:

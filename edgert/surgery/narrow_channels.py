@@ -1,22 +1,25 @@
 """Cut channels out of one channel group: fewer rows written, fewer columns read."""
 
+import difflib
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgert.errors import PreconditionError
-from edgert.optional import needs
-from edgert.surgery.channel_groups import (
-    Members,
-    ends_of,
-    groups_and_members,
-    is_depthwise,
-)
-from edgert.surgery.graph import Graph, add_initializer, constant_array, finished
-from edgert.surgery.layout import constants_for_channels
-from edgert.surgery.linear_maps import LinearMap, add_map
-from edgert.surgery.rewire import replace_value
+from edgert.schema import record_from_json
+from edgert.surgery.channel_cut import check_shapes, cut_units
+from edgert.surgery.channel_groups import ChannelGroup, groups_and_members
+from edgert.surgery.channel_maps import weight_scale
+from edgert.surgery.channel_ties import OTHER, View
+from edgert.surgery.channel_walk import Members
+from edgert.surgery.graph import Graph, constant_array, finished
+
+_NEAR_NAMES = 4  # told where a group is not found
 
 
 def narrow_channels(
@@ -25,147 +28,209 @@ def narrow_channels(
     group: str,
     keep: int,
     order: Literal["importance", "prefix"] = "importance",
+    align: int = 1,
+    ranking: Path | None = None,
 ) -> Graph:
-    """Keep some channels of a group and cut the rest out of every weight and constant.
+    """Keep some units of a channel group and cut the rest out of every weight and constant.
 
-    What is left computes exactly what the full graph would with the readers' columns of the cut
-    channels set to zero.
+    A unit is one channel, or channels that only go together, as those of an attention head. What
+    is left computes exactly what the full graph would with the readers' columns of the cut units
+    set to zero (of queries and keys, which products read: with all that writes them set to
+    zero). Only where the group is `normalised_by` something do statistics change too: they are
+    over the channels that stay.
 
     Args:
         graph: Any graph in edgert's form.
         group: A name that `find_channel_groups` gives.
-        keep: Channels kept, 1 <= keep <= channels. With all of them the graph is handed back as
-            it is, in a copy.
-        order: "importance" keeps the channels c with the largest product of the norms of the
-            producers' rows c and the readers' columns c, by weights alone; equals go to the
-            lower number. "prefix" keeps the first ones, as supernets are trained for. Kept
-            channels stay in their order either way.
+        keep: Units kept, 1 <= keep <= units. With all of them the graph is handed back as it
+            is, in a copy.
+        order: "importance" keeps the units with the largest product of the norms of the
+            producers' rows and the readers' columns, by weights alone; equals go to the lower
+            number. "prefix" keeps the first ones, as supernets are trained for. Kept channels
+            stay in their order either way.
+        align: The channels kept are rounded up to a multiple of this, as far as there are any:
+            kernels may be no faster for 60 channels than for 64.
+        ranking: In place of `order`, a JSON file {"groups": {"<name>": [2, 0, 1, ...]}} with the
+            units of this group, the most important one first.
 
     Returns:
         The narrower graph; its inputs and outputs have the same shapes. `graph` is unchanged.
 
     Raises:
         PreconditionError: There is no such group, it cannot be cut (the node and the reason are
-            named), or `keep` is out of range.
+            named), `keep` is out of range, or the ranking does not fit the group.
 
     Source:
         Sreedhar et al., "Vision Transformer Computation and Resilience for Dynamic Inference",
-        ISPASS 2024, arXiv 2212.02687 (the width of SegFormer's fused decoder). Differs: groups
-        are found on the graph, and channels are ordered by weight norms.
+        ISPASS 2024, arXiv 2212.02687 (the widths of SegFormer's decoder). Differs: groups are
+        found on the graph, and channels are ordered by weight norms.
     """
-    members = _members_of(graph, group)
-    subject = f"narrow {group} to {keep} channels"
-    if not 1 <= keep <= members.channels:
+    edited = graph.copy()
+    known, members = _group_of(edited, group)
+    subject = f"narrow {group} to {keep} {_units(known)}"
+    if not 1 <= keep <= known.units:
         raise PreconditionError(
             subject,
-            expected=f"1 to {members.channels} channels kept",
+            expected=f"1 to {known.units} {_units(known)} kept",
             got=str(keep),
-            advice=f"Set keep between 1 and {members.channels}",
+            advice=f"Set keep between 1 and {known.units}",
         )
-    if keep == members.channels:
-        return graph.copy()
-    kept = _kept(members, keep, order)
-    narrowed = graph.copy()
-    _cut(narrowed, _members_of(narrowed, group), kept)
-    return finished(narrowed, subject=subject)
+    if align < 1:
+        raise ValueError(f"align is 1 or more, not {align}")
+    ranked = _ranked(members, order) if ranking is None else _read_ranking(ranking, known)
+    kept = ranked[: _aligned(keep, known, align)]
+    return _kept_alone(edited, known, members, kept.tolist(), subject)
+
+
+def keep_units(graph: Graph, *, group: str, kept: Sequence[int]) -> Graph:
+    """Keep the named units of a channel group and cut the rest, as `narrow_channels` does.
+
+    Args:
+        graph: Any graph in edgert's form.
+        group: A name that `find_channel_groups` gives.
+        kept: The units that stay, ascending, at least one; they count from 0.
+
+    Raises:
+        PreconditionError: There is no such group, it cannot be cut, or `kept` does not fit it.
+    """
+    edited = graph.copy()
+    known, members = _group_of(edited, group)
+    subject = f"narrow {group} to {len(kept)} {_units(known)}"
+    rising = all(one < other for one, other in itertools.pairwise(kept))
+    if not (kept and rising and kept[0] >= 0 and kept[-1] < known.units):
+        raise PreconditionError(
+            subject,
+            expected=f"units among 0 to {known.units - 1} in rising order, one or more",
+            got=f"{list(kept[:8])}{' and more' if len(kept) > 8 else ''}",
+            advice="Correct the units that are kept",
+        )
+    return _kept_alone(edited, known, members, kept, subject)
 
 
 def channel_importance(graph: Graph, *, group: str) -> NDArray[Any]:
-    """How much each channel of a group weighs, by the weights of producers and readers alone.
+    """How much each unit of a group weighs, by the weights of producers and readers alone.
 
     Returns:
-        (channels,) float64: norm of the producers' rows times norm of the readers' columns.
+        (units,) float64: norm of the producers' rows times norm of the readers' columns. Where
+        no map reads them (queries and keys), norm of the rows.
     """
-    return _importance(_members_of(graph, group))
+    return _importance(_group_of(graph, group)[1])
 
 
-def _members_of(graph: Graph, group: str) -> Members:
-    found = {known.name: (known, members) for known, members in groups_and_members(graph)}
-    if group not in found:
-        cuttable = [name for name, (known, _) in found.items() if not known.blocked]
-        raise PreconditionError(
-            f"narrow channel group {group}",
-            expected=f"one of {cuttable}",
-            got="no such group",
-            advice="List the groups with: edgert inspect",
-        )
-    known, members = found[group]
-    if known.blocked:
-        raise PreconditionError(
-            f"narrow channel group {group}",
-            expected="channels that nothing mixes between the maps that write and read them",
-            got=known.blocked,
-            advice="Choose another group",
-        )
-    return members
+@dataclass(frozen=True)
+class MapUnits:
+    """The unit of each channel that a group's maps write and read, -1 for those of no unit.
+
+    Args:
+        producers: By node name, a number for each output channel.
+        readers: By node name, a number for each input channel.
+    """
+
+    producers: Mapping[str, NDArray[np.int64]]
+    readers: Mapping[str, NDArray[np.int64]]
 
 
-def _kept(members: Members, keep: int, order: str) -> NDArray[np.int64]:
+def map_units(graph: Graph, *, group: str) -> MapUnits:
+    """Where the units of a group lie, for callers that rank them by what runs through them.
+
+    Raises:
+        PreconditionError: There is no such group, or it cannot be cut.
+    """
+    members = _group_of(graph, group)[1]
+
+    def by_name(maps: Mapping[Any, View]) -> dict[str, NDArray[np.int64]]:
+        return {node.name: members.labels_of(node, view) for node, view in maps.items()}
+
+    return MapUnits(by_name(members.producers), by_name(members.readers))
+
+
+def _group_of(graph: Graph, group: str) -> tuple[ChannelGroup, Members]:
+    names = []
+    for known, members in groups_and_members(graph):
+        names.append(known.name)
+        if known.name != group:
+            continue
+        if known.blocked:
+            raise PreconditionError(
+                f"narrow channel group {group}",
+                expected="channels that nothing mixes between the maps that write and read them",
+                got=known.blocked,
+                advice="Choose another group",
+            )
+        return known, members
+    near = difflib.get_close_matches(group, names, n=_NEAR_NAMES, cutoff=0.4)
+    raise PreconditionError(
+        f"narrow channel group {group}",
+        expected=f"one of the {len(names)} groups of this graph, such as "
+        f"{', '.join(near or names[:_NEAR_NAMES]) or 'none'}",
+        got="no such group",
+        advice="List the groups with: edgert inspect",
+    )
+
+
+def _kept_alone(
+    edited: Graph, known: ChannelGroup, members: Members, kept: Sequence[int], subject: str
+) -> Graph:
+    if len(kept) == known.units:
+        return edited
+    stays = np.zeros(known.units, dtype=np.bool_)
+    stays[list(kept)] = True
+    cut_units(edited, members, stays, subject=subject)
+    narrowed = finished(edited, subject=subject)
+    check_shapes(narrowed, members, stays, subject=subject)
+    return narrowed
+
+
+def _units(known: ChannelGroup) -> str:
+    return "channels" if known.unit == 1 else f"units of {known.unit} channels"
+
+
+def _aligned(keep: int, known: ChannelGroup, align: int) -> int:
+    """The fewest units, `keep` or more, whose channels are a multiple of `align`; else all."""
+    fitting = (u for u in range(keep, known.units) if u * known.unit % align == 0)
+    return next(fitting, known.units)
+
+
+# ---------------------------------------------------------------- ranking
+
+
+def _ranked(members: Members, order: str) -> NDArray[np.int64]:
+    """The units, the most important one first."""
     if order == "prefix":
-        return np.arange(keep)
+        return np.arange(members.units)
     if order != "importance":
         raise ValueError(f"order is 'importance' or 'prefix', not {order!r}")
-    ranked = np.argsort(-_importance(members), kind="stable")
-    return np.sort(ranked[:keep])
+    return np.argsort(-_importance(members), kind="stable")
 
 
 def _importance(members: Members) -> NDArray[Any]:
-    rows, columns = np.zeros(members.channels), np.zeros(members.channels)
-    for producer in members.producers.values():
-        weight = producer.weight.astype(np.float64)
-        rows += np.square(weight).reshape(members.channels, -1).sum(axis=1)
-    for reader in members.readers.values():
-        weight = np.swapaxes(reader.weight.astype(np.float64), 0, 1)
-        columns += np.square(weight).reshape(members.channels, -1).sum(axis=1)
-    importance: NDArray[Any] = np.sqrt(rows * columns)
+    rows = sum(_squares(members, *item) for item in members.producers.items())
+    columns = sum(_squares(members, *item) for item in members.readers.items())
+    importance: NDArray[Any] = np.sqrt(rows * columns if members.readers else rows)
     return importance
 
 
-# ---------------------------------------------------------------- cutting
+def _squares(members: Members, node: Any, view: View) -> NDArray[Any]:
+    """The sum of the squared weights of a map, by unit."""
+    weight = constant_array(node.inputs[view.end])
+    if weight is None:
+        raise ValueError(f"{node.name} has no constant weight")
+    lines = np.moveaxis(weight.astype(np.float64) * weight_scale(node), view.axis, 0)
+    sums = np.square(lines).reshape(len(lines), -1).sum(axis=1)
+    labels = members.labels_of(node, view)
+    inside = labels != OTHER
+    return np.bincount(labels[inside], weights=sums[inside], minlength=members.units)
 
 
-def _cut(graph: Graph, members: Members, kept: NDArray[np.int64]) -> None:
-    for node, axis in members.between.items():
-        _cut_between(graph, node, axis, kept)
-    for linear in {**members.producers, **members.readers}.values():
-        name = linear.node.name
-        _cut_map(
-            graph, linear, kept, rows=name in members.producers, columns=name in members.readers
+def _read_ranking(path: Path, known: ChannelGroup) -> NDArray[np.int64]:
+    content = record_from_json(path, dict[str, dict[str, list[int]]], PreconditionError)
+    rankings = content.get("groups", {})
+    ranked = rankings.get(known.name)
+    if ranked is None or sorted(ranked) != list(range(known.units)):
+        raise PreconditionError(
+            f"read {path} at groups.{known.name}",
+            expected=f"the units 0 to {known.units - 1}, each once",
+            got="nothing" if ranked is None else f"{len(ranked)} numbers that are not these",
+            advice="Rank the channels of this graph again",
         )
-
-
-def _cut_between(graph: Graph, node: Any, axis: int, kept: NDArray[np.int64]) -> None:
-    """Cut the constants of one node, after its own axis and those of its inputs."""
-    ends, depthwise = ends_of(node, axis), is_depthwise(node)
-    for index, own in ends if not isinstance(ends, str) else ():
-        array = constant_array(node.inputs[index])
-        if array is not None:
-            _replace_input(graph, node, index, array.take(kept, axis=own))
-    for index, array in constants_for_channels(node, axis, len(kept)).items():
-        _replace_input(graph, node, index, array)
-    if depthwise:
-        ir = needs("onnx_ir", "build", "to edit ONNX graphs")
-        node.attributes.add(ir.AttrInt64("group", len(kept)))
-
-
-def _cut_map(
-    graph: Graph, linear: LinearMap, kept: NDArray[np.int64], *, rows: bool, columns: bool
-) -> None:
-    node, weight, bias = linear.node, linear.weight, linear.bias
-    if rows:
-        weight = weight.take(kept, axis=0)
-        bias = None if bias is None else bias.take(kept)
-    if columns:
-        weight = weight.take(kept, axis=1)
-    name = node.name
-    node.name = f"{name}.replaced"  # the new node takes the name over
-    value = add_map(
-        graph, linear, data=linear.data, weight=weight, bias=bias, name=name, before=node
-    )
-    replace_value(node.outputs[0], value)
-
-
-def _replace_input(graph: Graph, node: Any, index: int, array: NDArray[Any]) -> None:
-    """Give this node its own constant: others may read the old one."""
-    name = node.inputs[index].name
-    node.replace_input_with(index, add_initializer(graph, f"{name}.narrow", array))
+    return np.array(ranked, dtype=np.int64)

@@ -47,6 +47,14 @@ def test_the_base_graph_stays_as_it_was(graph: Graph):
             {"narrow_channels": {"group": "head.fuse", "keep": "many"}},
             r"narrow_channels\.keep: expected int, got 'many'",
         ),
+        (
+            {"prune_tokens": {"sites": [{"attention": "a", "keep": 3}], "score": "best"}},
+            r"prune_tokens\.score: expected one of attention_and_value, attention, class_",
+        ),
+        (
+            {"merge_keys": {"sites": [{"attention": "a", "windows": 2}]}},
+            r"merge_keys\.sites: expected what the edit takes \(object .*windows",
+        ),
     ],
 )
 def test_a_wrong_edit_is_one_line(graph: Graph, edit: dict, line: str):

@@ -5,7 +5,8 @@ import pytest
 
 from edgert.calibration.fit import fit_compensation
 from edgert.calibration.reference import Reference
-from edgert.surgery.compensate import compensate
+from edgert.surgery.channel_groups import find_channel_groups
+from edgert.surgery.compensate import compensate, with_numbers
 from edgert.surgery.graph import add_initializer
 from edgert.surgery.narrow_channels import narrow_channels
 from edgert.surgery.replace_residuals import replace_residuals
@@ -58,6 +59,14 @@ def test_the_readers_of_channels_that_went_are_refitted(reference):
     assert _error(compensation.graph, reference) < _error(edited, reference) / 1.5
 
 
+def test_a_narrower_stream_is_made_up_for(reference):
+    [stream] = [g.name for g in find_channel_groups(token_net()) if g.normalised_by]
+    edited = narrow_channels(token_net(), group=stream, keep=5)
+    compensation = fit_compensation(edited, reference, threads=1)
+    assert "block1.fc2/MatMul.weight" in compensation.tensors
+    assert _error(compensation.graph, reference) < _error(edited, reference) / 1.5
+
+
 def test_a_branch_that_is_linear_is_replaced_without_loss(tmp_path):
     """Without its activation a branch is linear in what its normalisation gives."""
     graph = token_net().copy()
@@ -83,8 +92,6 @@ def test_errors_of_one_fit_are_seen_by_the_next(reference):
     edited = skip_residuals(token_net(), branches=["block1"])
     last = fit_compensation(edited, reference, threads=1)
     head = {k: v for k, v in last.tensors.items() if k.startswith("head/")}
-    from edgert.surgery.compensate import with_numbers
-
     assert _error(with_numbers(edited, head, subject="head"), reference) > _error(
         last.graph, reference
     )

@@ -3,12 +3,16 @@
 import json
 
 import numpy as np
+import pytest
 
 from edgert.calibration.fit import fit_compensation
 from edgert.calibration.ranking import rank_units, save_ranking
 from edgert.calibration.reference import Reference
+from edgert.errors import CalibrationError
+from edgert.surgery.channel_groups import find_channel_groups
 from edgert.surgery.narrow_channels import keep_units
 from tests.calibration.graphs import conv_net, frames, run, token_net
+from tests.skeletons import skeleton
 
 
 def test_every_group_that_can_be_cut_is_ranked(tmp_path):
@@ -58,3 +62,26 @@ def test_the_file_is_what_narrow_channels_reads(tmp_path):
     save_ranking(tmp_path / "ranking.json", {"a.b": [2, 0, 1], "c": [0]})
     content = json.loads((tmp_path / "ranking.json").read_text())
     assert content == {"groups": {"a.b": [2, 0, 1], "c": [0]}}
+
+
+def test_a_stream_that_many_maps_read_is_ranked_by_all_of_them(tmp_path):
+    reference = Reference.make(tmp_path / "r", token_net(), frames(8), threads=1)
+    [stream] = [g.name for g in find_channel_groups(token_net()) if g.normalised_by]
+    order = rank_units(reference, groups=[stream], threads=1)[stream]
+    assert sorted(order) == list(range(6))
+
+
+def test_heads_are_ranked_as_whole_units(tmp_path):
+    graph = skeleton("vit_small_torchscript")
+    [group] = [g for g in find_channel_groups(graph) if g.unit == 64][:1]
+    inputs = [np.random.default_rng(i).standard_normal((1, 3, 224, 224)) for i in range(2)]
+    frames_ = [array.astype(np.float32) for array in inputs]
+    reference = Reference.make(tmp_path / "r", graph, frames_, threads=1)
+    order = rank_units(reference, groups=[group.name], threads=1)[group.name]
+    assert sorted(order) == list(range(6))
+
+
+def test_a_group_that_is_not_there_is_one_line(tmp_path):
+    reference = Reference.make(tmp_path / "r", token_net(), frames(2), threads=1)
+    with pytest.raises(CalibrationError, match="expected a channel group that can be cut"):
+        rank_units(reference, groups=["nothing"], threads=1)

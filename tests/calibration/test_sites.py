@@ -3,7 +3,8 @@
 import numpy as np
 
 from edgert.calibration.sites import changed_nodes, find_sites, scale_sites, to_rows
-from edgert.surgery.narrow_channels import narrow_channels
+from edgert.surgery.channel_groups import find_channel_groups
+from edgert.surgery.narrow_channels import keep_units, narrow_channels
 from edgert.surgery.replace_residuals import replace_residuals
 from edgert.surgery.skip_residuals import skip_residuals
 from tests.calibration.graphs import conv_net, token_net
@@ -55,11 +56,29 @@ def test_a_stand_in_is_a_site_that_aims_at_the_sum():
     assert scale.reference.producer().name == "block1/Add"
 
 
-def test_a_map_that_lost_rows_is_no_site_and_its_reader_is():
+def test_a_map_that_lost_rows_reads_what_it_did_and_its_reader_is_a_site():
     graph = token_net()
     sites = _names(find_sites(narrow_channels(graph, group="block1.fc1", keep=5), graph))
     assert "block1.fc1/MatMul" not in sites
     assert sites[0] == "block1.fc2/MatMul"
+
+
+def test_a_map_that_lost_rows_behind_a_change_aims_at_the_channels_that_stay():
+    graph = token_net()
+    kept = [0, 2, 3, 7, 15]
+    edited = keep_units(skip_residuals(graph, branches=["block1"]), group="block2.fc1", kept=kept)
+    edited = keep_units(edited, group="block2.fc1", kept=[0, 1, 3])  # a cut of a cut
+    [site] = [s for s in find_sites(edited, graph) if s.name == "block2.fc1/MatMul"]
+    np.testing.assert_array_equal(site.kept, [0, 2, 7])
+
+
+def test_a_narrower_stream_is_fitted_to_the_channels_that_stay():
+    graph = token_net()
+    [stream] = [g.name for g in find_channel_groups(graph) if g.normalised_by]
+    edited = keep_units(graph, group=stream, kept=[0, 1, 3, 5])
+    sites = {site.name: site for site in find_sites(edited, graph)}
+    np.testing.assert_array_equal(sites["block2.fc2/MatMul"].kept, [0, 1, 3, 5])
+    assert sites["head/MatMul"].kept is None
 
 
 def test_positions_follow_the_layout_to_the_target():

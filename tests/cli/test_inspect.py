@@ -18,7 +18,8 @@ def inspect(path: Path, capsys, *flags: str) -> dict:
 def test_json_has_the_stable_form(tiny_family: Path, capsys):
     found = inspect(tiny_family / "base.onnx", capsys)
     assert set(found) == {
-        "macs", "parameters", "merged_macs", "residual_branches", "unknown_operators",
+        "macs", "parameters", "merged_macs", "residual_branches", "channel_groups", "attentions",
+        "unknown_operators",
     }  # fmt: skip
     assert [b["name"] for b in found["residual_branches"]] == [
         "block1.mix", "block2.mix", "block3.mix",
@@ -32,6 +33,28 @@ def test_json_has_the_stable_form(tiny_family: Path, capsys):
     assert found["macs"] == 3 * block_macs + stem + down + linears + fuse + predict
     assert found["merged_macs"] == found["macs"] - fuse
     assert found["unknown_operators"] == []
+
+
+def test_groups_say_what_can_be_cut_and_what_can_not(tiny_family: Path, capsys):
+    found = inspect(tiny_family / "base.onnx", capsys)["channel_groups"]
+    by_name = {group["name"]: group for group in found}
+    assert by_name["block1.mix.in"]["channels"] == 16
+    assert by_name["block1.mix.in"]["blocked"] == ""
+    assert "output logits" in by_name["head.predict"]["blocked"]
+    assert main(["inspect", str(tiny_family / "base.onnx")]) == 0
+    text = capsys.readouterr().out
+    assert "head.predict can't be cut: the graph's output logits" in text
+
+
+def test_attentions_say_which_edits_take_them(bundled_family: Path, capsys):
+    found = inspect(bundled_family / "base.onnx", capsys)["attentions"]
+    assert [site["name"] for site in found][:2] == [
+        "stage1.block1.attention", "stage1.block2.attention",
+    ]  # fmt: skip
+    assert {site["merge_keys"] for site in found} == {"yes"}
+    assert all(site["prune_tokens"] != "yes" for site in found)
+    assert main(["inspect", str(bundled_family / "base.onnx")]) == 0
+    assert "8 attentions" in capsys.readouterr().out
 
 
 def test_text_says_what_would_merge(tiny_family: Path, capsys):

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import onnx_ir
 import pytest
@@ -8,7 +10,12 @@ from edgert.errors import PreconditionError
 from edgert.surgery.channel_groups import find_channel_groups
 from edgert.surgery.cost import cost_of
 from edgert.surgery.merge_linear import merge_linear
-from edgert.surgery.narrow_channels import channel_importance, narrow_channels
+from edgert.surgery.narrow_channels import (
+    channel_importance,
+    keep_units,
+    map_units,
+    narrow_channels,
+)
 from tests.skeletons import skeleton
 from tests.surgery.graphs_linear import (
     HEAD_WIDTH,
@@ -308,45 +315,63 @@ def test_narrowing_before_or_after_merging_is_the_same():
     ("text", "shapes", "constants", "reason"),
     [
         (
-            "k = Reshape(h, heads) r = Relu(k) m = Reshape(r, whole)",
+            "k = Reshape(h, mixed) r = Relu(k) m = Reshape(r, whole)",
             {},
-            {"heads": np.array([1, 3, 4, 48]), "whole": np.array([1, 12, 6, 8])},
-            "does not keep the channel axis whole",
+            {"mixed": np.array([1, 8, 3, 24]), "whole": np.array([1, 12, 6, 8])},
+            "Reshape Reshape does not keep the channel axis whole",
         ),
         ("m = Softmax<axis=1>(h)", {}, {}, "normalises over these channels"),
         (
-            "k = Transpose<perm=[0,2,3,1]>(h) l = LayerNormalization(k, g, b)"
-            "m = Transpose<perm=[0,3,1,2]>(l)",
-            {"g": (12,), "b": (12,)},
+            "k = ReduceSum(h, one) m = Mul(h, k)",
             {},
-            "LayerNormalization .* normalises over these channels",
+            {"one": np.array([1])},
+            "ReduceSum ReduceSum sums these channels",
         ),
         (
-            "j = Concat<axis=1>(h, x) m = Slice(j, low, high, one)",
+            "k = Gather<axis=1>(h, third) m = Mul(h, k)",
             {},
-            {"low": np.array([4]), "high": np.array([16]), "one": np.array([1])},
-            "puts these channels beside others",
+            {"third": np.array([[2]])},
+            "Gather Gather picks single channels",
         ),
         (
-            "m = Conv<kernel_shape=[1,1],group=3>(h, w3)",
-            {"w3": (12, 4, 1, 1)},
+            "k = Concat<axis=1>(h, x) i = Reshape(k, groups) n = Relu(i) o = Reshape(n, whole)"
+            "m = Slice(o, low, high, one)",
             {},
-            "has 3 groups",
+            {
+                "groups": np.array([1, 2, 8, 48]),
+                "whole": np.array([1, 16, 6, 8]),
+                "low": np.array([0]),
+                "high": np.array([12]),
+                "one": np.array([1]),
+            },
+            "Reshape Reshape keeps these channels together with others",
         ),
-        ("m = Add(h, z)", {}, {}, "the graph's input z carries these channels"),
         (
-            "k = Transpose<perm=[0,1,3,2]>(h) s = MatMul(h, k) m = MatMul(s, h)",
+            "g = GlobalAveragePool(z) k = Conv<kernel_shape=[1,1]>(h, g) m = Add(h, k)",
             {},
             {},
             "has a computed weight",
         ),
-        ("k = MatMul(h, r) m = Relu(k)", {"r": (8, 8)}, {}, "mixes along another axis"),
+        ("m = Add(h, z)", {}, {}, "the graph's input z carries these channels"),
+        (
+            "k = Transpose<perm=[0,2,1,3]>(h) m = Conv<kernel_shape=[1,1]>(k, r)",
+            {"r": (12, 6, 1, 1)},
+            {},
+            "Conv Conv mixes along another axis",
+        ),
+        (
+            "f = Reshape(h, flat) t = Transpose<perm=[0,2,1]>(f) g = MatMul(f, t)"
+            "k = MatMul(g, f) m = Reshape(k, whole)",
+            {},
+            {"flat": np.array([1, 12, 48]), "whole": np.array([1, 12, 6, 8])},
+            "carries the channels along two axes",
+        ),
         (
             "k = Transpose<perm=[0,2,1,3]>(h) c = Slice(k, low, high, one)"
             "t = Transpose<perm=[0,2,1,3]>(c) m = LpNormalization<axis=1>(h)",
             {},
             {"low": np.array([0]), "high": np.array([2]), "one": np.array([1])},
-            "does not treat each channel alone",
+            "LpNormalization LpNormalization does not treat each channel alone",
         ),
     ],
 )
@@ -370,7 +395,7 @@ def test_group_that_nothing_reads_is_refused():
         "agraph (float[5,4] x) => (float[5] y) { h = MatMul(x, w) y = ArgMax<axis=1>(h) }",
         random_weights({"w": (4, 6)}),
     )
-    with pytest.raises(PreconditionError, match="ArgMax ArgMax does not treat"):
+    with pytest.raises(PreconditionError, match="ArgMax ArgMax is not an operator"):
         narrow_channels(graph, group="MatMul", keep=3)
 
 
@@ -380,14 +405,157 @@ def test_width_out_of_range_is_refused(keep):
         narrow_channels(head_graph(), group="head.fuse", keep=keep)
 
 
-def test_unknown_group_is_refused_and_the_known_ones_named():
-    with pytest.raises(PreconditionError, match=r"one of \['head\.fuse'\]"):
+def test_unknown_group_is_refused_and_near_ones_named():
+    with pytest.raises(PreconditionError, match=r"of the 5 groups .*, such as head\.fuse"):
         narrow_channels(head_graph(), group="head.fused", keep=3)
 
 
 def test_unknown_order_is_misuse():
     with pytest.raises(ValueError, match="'importance' or 'prefix'"):
         narrow_channels(head_graph(), group="head.fuse", keep=3, order="random")
+
+
+# ---------------------------------------------------------------- units, alignment, rankings
+
+
+def heads_graph():
+    """Twelve channels in three heads of four."""
+    return between(
+        "k = Reshape(h, heads) r = Softmax<axis=-1>(k) m = Reshape(r, whole)",
+        {},
+        {"heads": np.array([1, 3, 4, 48]), "whole": np.array([1, 12, 6, 8])},
+    )
+
+
+def test_keep_counts_units():
+    narrowed = narrow_channels(heads_graph(), group="n.p", keep=2)
+    assert group_of(narrowed, "n.p").channels == 8
+    with pytest.raises(PreconditionError, match="1 to 3 units of 4 channels kept, got 4"):
+        narrow_channels(heads_graph(), group="n.p", keep=4)
+
+
+def test_importance_is_by_unit():
+    graph = heads_graph()
+    p = graph.node("n.p/Conv").inputs[1].const_value.numpy().astype(np.float64)
+    q = graph.node("n.q/Conv").inputs[1].const_value.numpy().astype(np.float64)
+    rows = np.linalg.norm(p.reshape(3, -1), axis=1)
+    columns = np.linalg.norm(q[:, :, 0, 0].T.reshape(3, -1), axis=1)
+    assert channel_importance(graph, group="n.p") == pytest.approx(rows * columns, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("keep", "align", "channels"),
+    [
+        (5, 1, 5),
+        (5, 8, 8),
+        (8, 8, 8),
+        (9, 8, 12),
+        (3, 5, 5),
+        (11, 5, 12),
+        (1, 100, 12),
+        (12, 8, 12),
+    ],
+)
+def test_channels_kept_are_rounded_up_to_a_multiple(keep, align, channels):
+    graph = between(*BETWEEN["relu"])
+    narrowed = narrow_channels(graph, group="n.p", keep=keep, align=align)
+    assert group_of(narrowed, "n.p").channels == channels
+
+
+@pytest.mark.parametrize(("keep", "align", "channels"), [(1, 8, 8), (1, 4, 4), (1, 3, 12)])
+def test_whole_units_are_rounded_up(keep, align, channels):
+    narrowed = narrow_channels(heads_graph(), group="n.p", keep=keep, align=align)
+    assert group_of(narrowed, "n.p").channels == channels
+
+
+def test_alignment_keeps_the_next_most_important():
+    graph = between(*BETWEEN["relu"])
+    aligned = narrow_channels(graph, group="n.p", keep=5, align=8)
+    assert difference(narrow_channels(graph, group="n.p", keep=8), aligned) == 0
+
+
+def test_alignment_below_one_is_misuse():
+    with pytest.raises(ValueError, match="align is 1 or more, not 0"):
+        narrow_channels(heads_graph(), group="n.p", keep=1, align=0)
+
+
+def ranking_file(folder, groups):
+    path = folder / "ranking.json"
+    path.write_text(json.dumps({"groups": groups}), encoding="utf-8")
+    return path
+
+
+def test_ranking_from_a_file_says_what_stays(tmp_path):
+    graph = between(*BETWEEN["relu"])
+    ranked = [7, 2, 11, 0, 5, 1, 3, 4, 6, 8, 9, 10]
+    path = ranking_file(tmp_path, {"n.p": ranked, "other": [0]})
+    narrowed = narrow_channels(graph, group="n.p", keep=4, ranking=path)
+    kept = keep_units(graph, group="n.p", kept=[0, 2, 7, 11])
+    assert difference(kept, narrowed) == 0
+    assert (
+        difference(reference(graph, group_of(graph, "n.p"), [0, 2, 7, 11]), narrowed) < TOLERANCE
+    )
+
+
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [
+        ({}, "at groups.n.p: expected the units 0 to 2, each once, got nothing"),
+        ({"n.p": [0, 1]}, "got 2 numbers that are not these"),
+        ({"n.p": [0, 1, 1]}, "got 3 numbers that are not these"),
+        ({"n.p": [1, 2, 3]}, "got 3 numbers that are not these"),
+        ({"n.p": [0, 1, 2, 3]}, "got 4 numbers that are not these"),
+        ({"n.p": [0, 1, "2"]}, "expected int"),
+    ],
+)
+def test_ranking_that_does_not_fit_is_refused_in_one_line(tmp_path, groups, words):
+    path = ranking_file(tmp_path, groups)
+    with pytest.raises(PreconditionError) as caught:
+        narrow_channels(heads_graph(), group="n.p", keep=2, ranking=path)
+    assert words in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_ranking_is_refused_in_one_line(tmp_path):
+    with pytest.raises(PreconditionError, match="no such file or directory"):
+        narrow_channels(heads_graph(), group="n.p", keep=2, ranking=tmp_path / "none.json")
+
+
+def test_ranking_that_is_no_mapping_of_groups_is_refused(tmp_path):
+    path = tmp_path / "ranking.json"
+    for text in ("[1, 2]", "{", '{"groups": [0, 1, 2]}'):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(PreconditionError, match="read "):
+            narrow_channels(heads_graph(), group="n.p", keep=2, ranking=path)
+
+
+def test_all_units_named_keep_the_graph():
+    graph = heads_graph()
+    same = keep_units(graph, group="n.p", kept=[0, 1, 2])
+    assert same is not graph
+    assert difference(graph, same) == 0
+
+
+@pytest.mark.parametrize("kept", [[], [1, 0], [0, 0], [-1, 2], [0, 3], list(range(20))])
+def test_units_that_do_not_fit_are_refused(kept):
+    with pytest.raises(PreconditionError, match="units among 0 to 2 in rising order") as caught:
+        keep_units(heads_graph(), group="n.p", kept=kept)
+    assert "\n" not in str(caught.value)
+
+
+def test_units_of_maps_say_where_each_unit_lies():
+    units = map_units(heads_graph(), group="n.p")
+    assert {name: u.tolist() for name, u in units.producers.items()} == {
+        "n.p/Conv": [0] * 4 + [1] * 4 + [2] * 4
+    }
+    assert list(units.readers) == ["n.q/Conv"]
+    joined = between(
+        "j = Concat<axis=1>(x, h) r = Relu(j) m = Slice(r, low, high, one)",
+        {},
+        {"low": np.array([2]), "high": np.array([14]), "one": np.array([1])},
+    )
+    assert map_units(joined, group="n.p").readers["n.q/Conv"].tolist() == [-1, -1, *range(10)]
 
 
 # ---------------------------------------------------------------- well-known models
