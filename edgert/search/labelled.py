@@ -83,9 +83,8 @@ def _classified(folder: Path, family: Family, limit: int | None) -> ScoringFrame
     classes = {str(number): number for number in range(len(family.labels))}
     classes |= {label: number for number, label in enumerate(family.labels)}
     found = []
-    for inner in (
-        sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    ):
+    inside = sorted(folder.iterdir()) if folder.is_dir() else []
+    for inner in (path for path in inside if path.is_dir()):
         if inner.name not in classes:
             raise ArtifactError(
                 f"read dataset {folder}",

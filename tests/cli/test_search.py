@@ -19,7 +19,7 @@ from edgert.cli.main import main
 from edgert.surgery.cost import cost_of
 from edgert.surgery.load import load_graph
 from tests.search.clusters import dask_cluster
-from tests.search.search_family import command, search_words, write_frames
+from tests.search.search_family import command, make_classifier, search_words, write_frames
 from tests.tiny_family import make_tiny_family
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -312,6 +312,19 @@ def test_without_labels_agreement_on_held_out_frames_is_the_score(
     assert result["full"]["choose"] == result["full"]["report"] == 1
     assert result["frames"] == {"fitted on": 4, "choose": 2, "report": 2}
     assert all(c.accuracy is None for c in load_family(tmp_path / "new").family.configurations)
+
+
+def test_a_classifier_is_scored_by_its_first_class(frames: Path, tmp_path: Path, capsys):
+    family = make_classifier(tmp_path / "classifier", tmp_path / "labelled")
+    words = search_words(family, frames, "--trials", "0", "--exclude", "block[12]*", "--json")
+    words[words.index("--labels") + 1] = str(tmp_path / "labelled")
+    assert main([*words, "-o", str(tmp_path / "new")]) == 0
+    result = json.loads(capsys.readouterr().out)["result"]
+    assert result["metric"] == "top1"
+    assert result["full"]["choose"] == result["full"]["report"] == 1  # the labels are its own
+    assert result["trials"]["all"] > 5
+    written = load_family(tmp_path / "new").family
+    assert written.configurations[0].accuracy.metric == "top1"
 
 
 def test_latency_is_measured_against_the_full_model(frames: Path, tmp_path: Path, capsys):

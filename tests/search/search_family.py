@@ -3,13 +3,16 @@
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
+import onnx
 from PIL import Image
 
-from edgert.artifacts import load_family
+from edgert.artifacts import load_family, save_family, sha256_from_file
 from edgert.backends.onnxruntime import session_from_bytes
 from edgert.preprocess import Preprocessor
 from edgert.profiling.accuracy import segmentation_labels
+from tests.tiny_family import make_tiny_family
 
 HEIGHT, WIDTH = 24, 32
 
@@ -57,3 +60,38 @@ def search_words(family: Path, root: Path, *more: str) -> list[str]:
 def command(words: list[str]) -> list[str]:
     """The same as a process of its own."""
     return [sys.executable, "-W", "error", "-m", "edgert", *words]
+
+
+def make_classifier(folder: Path, frames: Path) -> Path:
+    """The tiny model with logits averaged over the picture; its frames by class.
+
+    Args:
+        folder: For the new family.
+        frames: Takes one folder of pictures for each class that the model sees in any.
+    """
+    make_tiny_family(folder)
+    model = onnx.load(str(folder / "base.onnx"))
+    [output] = model.graph.output
+    output.name = "scores"
+    del output.type.tensor_type.shape.dim[2:]
+    model.graph.node.append(
+        onnx.helper.make_node("GlobalAveragePool", ["logits"], ["mean"], name="pool/Mean")
+    )
+    model.graph.node.append(
+        onnx.helper.make_node("Flatten", ["mean"], ["scores"], name="pool/Flat")
+    )
+    onnx.save(model, str(folder / "base.onnx"))
+    family = load_family(folder, verify=False).family
+    digest = sha256_from_file(folder / "base.onnx")
+    base = msgspec.structs.replace(family.base, sha256=digest)
+    family = msgspec.structs.replace(family, task="classification", base=base)
+    save_family(folder / "family.yaml", family)
+    preprocess = Preprocessor(family.input)
+    session = session_from_bytes((folder / "base.onnx").read_bytes(), threads=1)
+    for number in range(200, 216):
+        image = picture(number)
+        scores = session.run({"pixel_values": preprocess(image)})["scores"]
+        inner = frames / family.labels[int(scores.argmax())]
+        inner.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(inner / f"{number}.png")
+    return folder
