@@ -1,12 +1,13 @@
 """Make tests/data/skeletons/*.onnx.gz: exports of well-known models without their weights.
 
-Run it where torch, transformers and onnxscript are installed:
+Run it where torch, transformers, torchvision, libreyolo (MIT) and onnxscript are installed:
 
     python tests/data/make_skeletons.py [name ...]
 
 A skeleton keeps every node, name and shape of the export. Of each floating-point tensor of 64
 elements or more only type, shape and "mean std sign" stay (in the tensor's doc_string);
-tests/skeletons.py fills it with random numbers of that kind.
+tests/skeletons.py fills it with random numbers of that kind. Those under opsets/ were exported at
+another opset than 18.
 """
 
 import gzip
@@ -52,10 +53,11 @@ def segformer_b2():
     return *segformer([3, 4, 6, 3], [64, 128, 320, 512], 768, labels=150), (1, 3, 512, 512)
 
 
-def vit_small():
+def vit_small(attention="sdpa"):
     config = ViTConfig(
         hidden_size=384, num_attention_heads=6, intermediate_size=1536, num_labels=1000
     )
+    config._attn_implementation = attention
     return ViTForImageClassification(config), ("logits",), (1, 3, 224, 224)
 
 
@@ -117,6 +119,13 @@ MODELS = (
     mobilenet_v3,
     yolo9_tiny,
     yolox_nano,
+)
+# What other opsets change: LayerNormalization and HardSwish in parts, Gelu whole, no module paths.
+VARIANTS = (
+    ("vit_small_torchscript_13", lambda: vit_small("eager"), 13),
+    ("segformer_b0_dynamo_20", segformer_b0, 20),
+    ("mobilenet_v3_torchscript_13", mobilenet_v3, 13),
+    ("yolox_nano_dynamo_16", yolox_nano, 16),
 )
 SETTLED = (mobilenet_v3, yolo9_tiny, yolox_nano)
 
@@ -198,7 +207,7 @@ def emptied(model):
     return model
 
 
-def export(model, outputs, shape, dynamo):
+def export(model, outputs, shape, dynamo, opset):
     options = {"external_data": False} if dynamo else {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
@@ -206,7 +215,7 @@ def export(model, outputs, shape, dynamo):
             Outputs(model, outputs).eval(),
             (torch.zeros(*shape),),
             str(path),
-            opset_version=18,
+            opset_version=opset,
             dynamo=dynamo,
             input_names=["pixel_values"],
             output_names=list(outputs),
@@ -215,21 +224,28 @@ def export(model, outputs, shape, dynamo):
         return onnx.load(str(path))
 
 
-def main(names):
-    FOLDER.mkdir(exist_ok=True)
+def exports():
+    """(name, model, opset) of every skeleton."""
     for make in MODELS:
         for exporter in ("dynamo", "torchscript"):
-            name = f"{make.__name__}_{exporter}"
-            if names and name not in names:
-                continue
-            model, outputs, shape = make()
-            randomise(model)
-            if make in SETTLED:
-                settle(model, shape)
-            skeleton = emptied(export(model, outputs, shape, dynamo=exporter == "dynamo"))
-            packed = gzip.compress(skeleton.SerializeToString(), compresslevel=9, mtime=0)
-            (FOLDER / f"{name}.onnx.gz").write_bytes(packed)
-            print(name, len(skeleton.graph.node), "nodes,", len(packed), "bytes")
+            yield f"{make.__name__}_{exporter}", make, 18
+    for name, make, opset in VARIANTS:
+        yield f"opsets/{name}", make, opset
+
+
+def main(names):
+    (FOLDER / "opsets").mkdir(parents=True, exist_ok=True)
+    for name, make, opset in exports():
+        if names and name not in names:
+            continue
+        model, outputs, shape = make()
+        randomise(model)
+        if make in SETTLED:
+            settle(model, shape)
+        skeleton = emptied(export(model, outputs, shape, "dynamo" in name, opset))
+        packed = gzip.compress(skeleton.SerializeToString(), compresslevel=9, mtime=0)
+        (FOLDER / f"{name}.onnx.gz").write_bytes(packed)
+        print(name, len(skeleton.graph.node), "nodes,", len(packed), "bytes")
 
 
 if __name__ == "__main__":
