@@ -128,6 +128,18 @@ def test_nodes_and_macs_are_what_goes_when_the_branch_goes(name):
         assert macs - cost_of(left).macs == branch.macs > 0
 
 
+def test_what_becomes_constant_without_the_branch_goes_with_it():
+    graph = skeleton("detr_resnet50_torchscript")
+    branches = {branch.name: branch for branch in find_residual_branches(graph)}
+    branch = branches["decoder.layers.0.encoder_attn"]
+    left = skip_residuals(graph, branches=[branch.name])
+    gone = {node.name for node in graph.nodes} - {node.name for node in left.nodes}
+    assert gone == set(branch.nodes)
+    assert cost_of(graph).macs - cost_of(left).macs == branch.macs
+    assert set(branches["decoder.layers.0.mlp"].nodes) < gone
+    assert branches["decoder.layers.1.encoder_attn"].add not in gone
+
+
 def test_shortcut_and_branch_values_are_the_sum_operands():
     graph = NETS["bottleneck"].graph()
     first, second = find_residual_branches(graph)
