@@ -17,6 +17,7 @@ from tests.surgery.graphs_residual import (
     NETS,
     NO_BRANCHES,
     SINGLE_BRANCHES,
+    SQUARE,
     VECTORS,
     graph_from_text,
     no_branch,
@@ -126,6 +127,21 @@ def test_nodes_and_macs_are_what_goes_when_the_branch_goes(name):
         left = skip_residuals(graph, branches=[branch.name])
         assert before - {node.name for node in left.nodes} == set(branch.nodes)
         assert macs - cost_of(left).macs == branch.macs > 0
+
+
+def test_nodes_made_of_a_constant_shortcut_alone_go_with_the_branch():
+    text = """g (float[1,7,4] memory) => (float[1,5,4] y, float[1,5,4] z) {
+        k = MatMul(memory, wa) kt = Transpose<perm = [0, 2, 1]>(k) qk = MatMul(query, kt)
+        s = Softmax(qk) o = MatMul(s, memory) ["/Sum"] x = Add(o, stream)
+        ["/Constant"] h = MatMul(x, wb) ["/Relu"] r = Relu(h) ["/Output"] z = MatMul(r, wd)
+        ["/Later"] q = MatMul(r, kt) p = Softmax(q) y = MatMul(p, memory) }"""
+    weights = random_weights(SQUARE | {"query": (1, 5, 4), "stream": (1, 5, 4)})
+    graph = graph_from_text(text, weights)
+    [branch] = find_residual_branches(graph)
+    assert branch.nodes[-3:] == ("/Sum", "/Constant", "/Relu")
+    left = skip_residuals(graph, branches=[branch.name])
+    gone = {node.name for node in graph.nodes} - {node.name for node in left.nodes}
+    assert gone == set(branch.nodes)
 
 
 def test_what_becomes_constant_without_the_branch_goes_with_it():
