@@ -129,9 +129,12 @@ def test_a_branch_left_out_is_a_branch_at_zero(model, step, first):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_every_branch_left_out_is_that_branch_at_zero(name):
+def test_branches_left_out_are_those_branches_at_zero(name):
     graph = materialised(name)
-    check_skips(graph, find_residual_branches(graph)[:: 1 if "dynamo" in name else 3])
+    step = 1 if "dynamo" in name else 3
+    if name.startswith(("detr", "segformer_b2")):  # repeats the same few blocks, and takes long
+        step *= 3
+    check_skips(graph, find_residual_branches(graph)[::step])
 
 
 def test_a_wrong_branch_left_out_fails_the_comparison():
@@ -199,7 +202,7 @@ def test_a_group_cut_by_a_quarter_runs(model, step):
 @has_units
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_every_group_cut_by_a_quarter_runs(name):
+def test_groups_cut_by_a_quarter_run(name):
     graph = materialised(name)
     check_cuts(graph, cuttable(graph)[:: 1 if "dynamo" in name else 4])
 
