@@ -215,7 +215,6 @@ def test_another_opset_has_the_same_branches_and_costs_the_same(name):
     graph, usual = skeleton(name), skeleton(name.removeprefix("opsets/").rpartition("_")[0])
     versions = {int(name.rpartition("_")[2])}
     assert {v for k, v in graph.model.opset_imports.items() if not k} == versions
-    assert graph.nodes[0].name != usual.nodes[0].name or cost_of(graph) != cost_of(usual)
     assert cost_of(graph).macs == cost_of(usual).macs
     assert not cost_of(graph).unknown_operators
     if name == "opsets/yolox_nano_dynamo_16":  # converted, and its module paths lost on the way
