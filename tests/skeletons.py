@@ -3,8 +3,9 @@
     path = skeleton_file("segformer_b0_dynamo", tmp_path)      # an .onnx file
     graph = skeleton("segformer_b0_dynamo")                    # loaded, in edgert's form
 
-Names: segformer_b0, segformer_b2, vit_small, resnet50 and detr_resnet50, each with _dynamo and
-_torchscript. The same seed gives the same weights. tests/data/make_skeletons.py makes the files.
+Names: segformer_b0, segformer_b2, vit_small, resnet50, detr_resnet50, swin_tiny, mobilenet_v3,
+yolo9_tiny and yolox_nano, each with _dynamo and _torchscript, and those in OPSETS. The same seed
+gives the same weights. tests/data/make_skeletons.py makes the files.
 """
 
 import functools
@@ -21,6 +22,10 @@ from edgert.surgery.load import normalised
 
 FOLDER = Path(__file__).parent / "data" / "skeletons"
 NAMES = tuple(sorted(path.name.removesuffix(".onnx.gz") for path in FOLDER.glob("*.onnx.gz")))
+# Exports at another opset than 18: "opsets/<model>_<exporter>_<opset>".
+OPSETS = tuple(
+    sorted(f"opsets/{path.name.removesuffix('.onnx.gz')}" for path in FOLDER.glob("opsets/*.gz"))
+)
 
 
 def skeleton_proto(name: str, *, seed: int = 0) -> onnx.ModelProto:
@@ -36,12 +41,12 @@ def skeleton_proto(name: str, *, seed: int = 0) -> onnx.ModelProto:
 
 def skeleton_file(name: str, folder: Path, *, seed: int = 0) -> Path:
     """Write the export into a folder as `<name>.onnx`, one file, and say where."""
-    path = folder / f"{name}.onnx"
+    path = folder / f"{Path(name).name}.onnx"
     path.write_bytes(skeleton_proto(name, seed=seed).SerializeToString())
     return path
 
 
-@functools.lru_cache(maxsize=len(NAMES))
+@functools.lru_cache(maxsize=len(NAMES) + len(OPSETS))
 def skeleton(name: str, *, seed: int = 0) -> Graph:
     """The export as `load_graph` hands it out. Shared between tests: don't change it.
 

@@ -89,6 +89,22 @@ class GraphView:
             queue.extend(fresh)
         return True
 
+    def made_of(self, start: Any) -> list[int]:
+        """Positions of the nodes that read one value and constants alone, or what such nodes make.
+
+        Were the value a constant, folding would make constants of them: so nodes of several
+        outputs, and those that make an output of the graph, are not among them.
+        """
+        made, positions = {start}, []
+        first = self.position(start)
+        for position in range(0 if first is None else first + 1, len(self.nodes)):
+            outputs = self.nodes[position].outputs
+            reads = set(self.reads(position))
+            if reads and reads <= made and len(outputs) == 1 and not outputs[0].is_graph_output():
+                made.add(outputs[0])
+                positions.append(position)
+        return positions
+
     def between(self, start: Any, end: Any) -> frozenset[int]:
         """Positions of the nodes on any path from one value to another."""
         start_position = self.position(start)

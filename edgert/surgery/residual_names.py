@@ -108,17 +108,17 @@ def _shared(paths: Sequence[list[str]]) -> list[str]:
 
 def _parts(node_name: str) -> list[str]:
     """The components of "/enc/block.0/fc/MatMul": enc, block, 0, fc, MatMul; wrappers dropped."""
-    scope, _, operator = node_name.rpartition("/")
-    parts = [part for part in re.split(r"[/.]", scope) if part]
+    *modules, operator = node_name.split("/")
+    # One exporter writes a module inside two sequences as "blocks/blocks.1/blocks.1.0".
+    last_of = (
+        module
+        for module, inner in zip(modules, [*modules[1:], ""], strict=False)
+        if not inner.startswith(f"{module}.")
+    )
+    parts = [part for module in last_of for part in module.split(".") if part]
     while parts and parts[0] in _WRAPPERS:
         parts = parts[1:]
-    # One exporter writes "layer.0" for the first module of a sequence, the other "layer/layer.0".
-    doubled = {
-        at
-        for at, (one, two, three) in enumerate(zip(parts, parts[1:], parts[2:], strict=False))
-        if one == two and three.isdigit()
-    }
-    return [*(part for at, part in enumerate(parts) if at not in doubled), operator]
+    return [*parts, operator]
 
 
 def _with_next_part(region: Region) -> str:

@@ -47,7 +47,8 @@ class ResidualBranch:
             the branch starts from a value that reaches the sum through linear layers or pooling.
         shortcut_value: Name of the value that stays.
         branch_value: Name of the sum's operand that goes.
-        nodes: Names of the nodes that go when this branch alone goes, in topological order.
+        nodes: Names of the nodes that go when this branch alone goes, in topological order; where
+            a constant shortcut stays, what is made of it too.
         macs: Multiply-accumulates of these nodes.
     """
 
@@ -283,6 +284,8 @@ def _record(view: GraphView, branch: _Found, name: str) -> ResidualBranch:
     going = sorted(branch.own)
     if len(view.nodes[branch.add].inputs) == 2:
         going.append(branch.add)  # a sum of three goes on as a sum of two
+    if not any(v in view.dynamic for v in view.nodes[branch.add].inputs if v is not branch.value):
+        going += view.made_of(view.nodes[branch.add].outputs[0])  # constants are folded
     return ResidualBranch(
         name=name,
         add=view.nodes[branch.add].name,

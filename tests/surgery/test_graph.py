@@ -138,7 +138,9 @@ def test_exports_come_out_in_one_form(name):
         "Constant", "Dropout", "Identity", "Shape", "ConstantOfShape"}  # fmt: skip
     names = [node.name for node in graph.nodes]
     assert len(set(names)) == len(names)
-    assert all(scope_of(node).startswith("model") for node in graph.nodes)
+    # An exporter's own optimiser joins slices to a Split that has no module path.
+    named = [node for node in graph.nodes if node.op_type != "Split"]
+    assert all(scope_of(node).startswith("model") for node in named)
     assert not any(node.metadata_props or node.doc_string for node in graph.nodes)
 
 

@@ -17,6 +17,7 @@ from tests.surgery.graphs_residual import (
     NETS,
     NO_BRANCHES,
     SINGLE_BRANCHES,
+    SQUARE,
     VECTORS,
     graph_from_text,
     no_branch,
@@ -31,6 +32,10 @@ COUNTS = {
     "vit_small": (24, 0),
     "resnet50": (12, 4),
     "detr_resnet50": (41, 4),  # 16 backbone + 12 encoder + 17 decoder
+    "swin_tiny": (24, 0),
+    "mobilenet_v3": (10, 0),  # the 15 blocks but those that stride or change the width
+    "yolo9_tiny": (42, 0),  # 7 aggregation blocks x 2 paths x 3 bottlenecks
+    "yolox_nano": (7, 0),  # 1 + 3 + 3 bottlenecks of the backbone
 }
 
 
@@ -111,7 +116,9 @@ def test_a_subgraph_that_reads_the_branch_keeps_it():
 # ---------------------------------------------------------------- what is told about them
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if not n.startswith(("segformer_b2", "detr"))])
+@pytest.mark.parametrize(
+    "name", [n for n in NAMES if not n.startswith(("segformer_b2", "detr", "swin", "yolo9"))]
+)
 def test_nodes_and_macs_are_what_goes_when_the_branch_goes(name):
     graph = skeleton(name)
     before = {node.name for node in graph.nodes}
@@ -120,6 +127,33 @@ def test_nodes_and_macs_are_what_goes_when_the_branch_goes(name):
         left = skip_residuals(graph, branches=[branch.name])
         assert before - {node.name for node in left.nodes} == set(branch.nodes)
         assert macs - cost_of(left).macs == branch.macs > 0
+
+
+def test_nodes_made_of_a_constant_shortcut_alone_go_with_the_branch():
+    text = """g (float[1,7,4] memory) => (float[1,5,4] y, float[1,5,4] z) {
+        k = MatMul(memory, wa) kt = Transpose<perm = [0, 2, 1]>(k) qk = MatMul(query, kt)
+        s = Softmax(qk) o = MatMul(s, memory) ["/Sum"] x = Add(o, stream)
+        ["/Constant"] h = MatMul(x, wb) ["/Relu"] r = Relu(h) ["/Output"] z = MatMul(r, wd)
+        ["/Later"] q = MatMul(r, kt) p = Softmax(q) y = MatMul(p, memory) }"""
+    weights = random_weights(SQUARE | {"query": (1, 5, 4), "stream": (1, 5, 4)})
+    graph = graph_from_text(text, weights)
+    [branch] = find_residual_branches(graph)
+    assert branch.nodes[-3:] == ("/Sum", "/Constant", "/Relu")
+    left = skip_residuals(graph, branches=[branch.name])
+    gone = {node.name for node in graph.nodes} - {node.name for node in left.nodes}
+    assert gone == set(branch.nodes)
+
+
+def test_what_becomes_constant_without_the_branch_goes_with_it():
+    graph = skeleton("detr_resnet50_torchscript")
+    branches = {branch.name: branch for branch in find_residual_branches(graph)}
+    branch = branches["decoder.layers.0.encoder_attn"]
+    left = skip_residuals(graph, branches=[branch.name])
+    gone = {node.name for node in graph.nodes} - {node.name for node in left.nodes}
+    assert gone == set(branch.nodes)
+    assert cost_of(graph).macs - cost_of(left).macs == branch.macs
+    assert set(branches["decoder.layers.0.mlp"].nodes) < gone
+    assert branches["decoder.layers.1.encoder_attn"].add not in gone
 
 
 def test_shortcut_and_branch_values_are_the_sum_operands():
@@ -189,6 +223,9 @@ def test_names_stay_without_module_paths():
         # One exporter doubles the name of a sequence.
         ("/net/s/Add", ["/net/s/layer/layer.0/conv/Conv", "/net/s/layer/layer.1/conv/Conv"],
          "s.layer"),
+        ("/net/s/s.1/s.1.0/Add", ["/net/s/s.1/s.1.0/a/Conv", "/net/s/s.1/s.1.0/b/Conv"], "s.1.0"),
+        ("/net/s/s/s.0/Add", ["/net/s/s/s.0/a/Conv", "/net/s/s/s.0/b/Conv"], "s.s.0"),
+        ("net.s.s.0/Add", ["net.s.s.0.a/Conv", "net.s.s.0.b/Conv"], "s.s.0"),
         # Weights used again and again.
         ("a.attn/Add_3", ["a.attn.q/MatMul_1", "a.attn.o/MatMul_1"], "a.attn.o.1"),
         ("a.attn/Add_3", ["a.attn.q_1/MatMul", "a.attn.o_1/MatMul"], "a.attn.o.1"),

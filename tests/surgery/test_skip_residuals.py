@@ -101,7 +101,9 @@ def test_dropping_one_after_another_in_any_order_is_dropping_at_once(data):
 
 
 @settings(deadline=None, max_examples=8)
-@given(data=st.data(), name=st.sampled_from([n for n in NAMES if not n.startswith("detr")]))
+@given(
+    data=st.data(), name=st.sampled_from([n for n in NAMES if not n.startswith(("detr", "swin"))])
+)
 def test_names_last_through_dropping_saving_and_loading(data, name, tmp_path_factory):
     graph = skeleton(name)
     names = names_of(graph)
@@ -124,7 +126,9 @@ def test_without_cross_attention_a_decoder_works_on_constants_and_they_are_folde
     assert left == [n for n in names if n not in gone]
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if not n.startswith("segformer_b2")])
+@pytest.mark.parametrize(
+    "name", [n for n in NAMES if not n.startswith(("segformer_b2", "swin_tiny_torch"))]
+)
 def test_all_branches_of_known_models_can_go(name):
     graph = skeleton(name)
     edited = skip_residuals(graph, branches=names_of(graph))
