@@ -5,11 +5,12 @@ skipping can't hurt less. A group starts at half its units and goes down while i
 else up. Groups inside a branch that can be replaced for nothing are not tried at all.
 """
 
+import math
 from collections.abc import Mapping
 
 from edgert.search.choice import BRANCH, CHANNELS, Level
 from edgert.search.ledger import Ledger, Trial
-from edgert.search.predict import SingleEdits
+from edgert.search.predict import Single, SingleEdits
 from edgert.search.space import Knob, Space
 
 STAGE = "single edits"
@@ -43,11 +44,17 @@ def measure_single_edits(ledger: Ledger, *, max_drop: float, deadline: float) ->
         ledger.measure([t for t in trials if t.drop <= max_drop], stage=STAGE)
         for (knob, level), trial in zip(wave, trials, strict=True):
             tried[knob.name][level] = trial
-            cost = ledger.cost(trial)
             if not trial.failed:
-                saving = 0.0 if cost is None else 1.0 - cost.ratio
-                edits.note(knob.name, level, drop=trial.drop, saving=saving)
+                edits.note(knob.name, _single(ledger, level, trial))
     return edits
+
+
+def _single(ledger: Ledger, level: Level, trial: Trial) -> Single:
+    macs = 1 - trial.macs / max(ledger.full.macs, 1)
+    cost = ledger.cost(trial)
+    if cost is None:  # not measured, since it loses too much to be wanted
+        return Single(level, trial.drop, 0.0, error=math.inf, macs=macs)
+    return Single(level, trial.drop, 1 - cost.ratio, error=cost.error, macs=macs)
 
 
 def _worth_trying(

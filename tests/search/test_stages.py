@@ -1,5 +1,6 @@
 """The stages on a model that is a formula, where the best there is is known."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from edgert.search.evolution import Genes, evolve, optuna_library
 from edgert.search.final import select_finals
 from edgert.search.greedy import walk_greedily
-from edgert.search.predict import SingleEdits
+from edgert.search.predict import Single, SingleEdits
 from edgert.search.sensitivities import measure_single_edits, next_level
 from edgert.search.uniform import evaluate_uniform
 from tests.search.synthetic import OPENED, TRIAL_S, additive, make_ledger, make_space
@@ -104,6 +105,18 @@ def test_a_combination_that_saves_less_than_its_parts_corrects_the_rest(ledger_a
     assert edits.predicted_cost(choice) == pytest.approx(1 - (1 - before) / 2, abs=0.02)
     edits.learn({"branch:b0": "linear"}, Cost(0.1))  # one edit alone is no combination
     assert edits.predicted_cost(choice) == pytest.approx(1 - (1 - before) / 2, abs=0.02)
+
+
+def test_savings_lost_in_noise_are_what_their_macs_are_worth(space):
+    edits = SingleEdits(space)
+    edits.note("channels:g0", Single(8, 0.0, saving=0.06, error=0.001, macs=0.1))
+    edits.note("channels:g1", Single(8, 0.0, saving=0.12, error=0.001, macs=0.2))
+    edits.note("channels:g2", Single(8, 0.0, saving=-0.3, error=0.5, macs=0.1))
+    assert edits.worth == pytest.approx(0.6, abs=0.01)
+    assert edits.saving("channels:g2", 8) == pytest.approx(0.06, abs=0.005)  # not -0.3
+    assert edits.saving("channels:g1", 8) == pytest.approx(0.12, abs=0.001)
+    edits.note("channels:g3", Single(8, 0.0, saving=0.0, error=math.inf, macs=0.1))
+    assert edits.saving("channels:g3", 8) == pytest.approx(0.06, abs=0.005)
 
 
 def test_greedy_takes_what_is_free_first_and_stops_at_the_floor(ledger_and_workers, space):
