@@ -143,6 +143,8 @@ def test_the_plot_and_the_result_lie_in_the_work_folder(searched):
         assert min(image.size) > 500
     assert json.loads((work / "result.json").read_text()) == said["result"]
     assert not list((work / "timing").iterdir())
+    kept = {path.stem for path in (work / "final" / "graphs").iterdir()}
+    assert kept == {one["key"] for one in said["result"]["frontier"]}
 
 
 def test_no_trial_is_made_twice_and_a_second_start_makes_none(searched, tmp_path: Path, capsys):

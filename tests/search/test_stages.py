@@ -147,6 +147,17 @@ def test_greedy_stops_when_its_time_is_up(tmp_path: Path, space):
     assert ledger.budget.spent_s == TRIAL_S * len(workers.asked)
 
 
+def test_single_edits_stop_when_their_time_is_up(tmp_path: Path):
+    space = make_space(branches=1, groups=60)
+    free = {knob.name: 0.0 for knob in space.knobs}
+    ledger, workers, _ = make_ledger(
+        tmp_path, space, additive(space, free), additive(space, free), minutes=10
+    )
+    edits = measure_single_edits(ledger, max_drop=MAX_DROP, deadline=0.2)  # 2 of 10 minutes
+    assert len(workers.asked) == 1 + 1 + 16  # the full model, a branch, and what had begun
+    assert len(edits.singles) == 16  # the branch at two levels, and 15 groups
+
+
 def test_trials_that_fail_are_kept_with_their_reason_and_avoided(tmp_path: Path, space):
     drop_of = additive(space, DROPS)
 
