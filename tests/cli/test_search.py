@@ -286,6 +286,7 @@ def test_a_changed_start_is_refused_in_one_line(
     assert "Add --restart to start anew" in line
 
 
+@pytest.mark.slow
 def test_restart_starts_anew_and_touches_nothing_else(searched, tmp_path: Path, capsys):
     frames, _ = searched
     family = own_copy(frames, tmp_path, search=True)
@@ -301,6 +302,7 @@ def test_restart_starts_anew_and_touches_nothing_else(searched, tmp_path: Path, 
 # ---------------------------------------------------------------- without labels, by time
 
 
+@pytest.mark.slow
 def test_without_labels_agreement_on_held_out_frames_is_the_score(
     frames: Path, tmp_path: Path, capsys
 ):
@@ -316,6 +318,7 @@ def test_without_labels_agreement_on_held_out_frames_is_the_score(
     assert all(c.accuracy is None for c in load_family(tmp_path / "new").family.configurations)
 
 
+@pytest.mark.slow
 def test_a_classifier_is_scored_by_its_first_class(frames: Path, tmp_path: Path, capsys):
     family = make_classifier(tmp_path / "classifier", tmp_path / "labelled")
     words = search_words(family, frames, "--trials", "0", "--exclude", "block[12]*", "--json")
