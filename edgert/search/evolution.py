@@ -197,6 +197,6 @@ def _first_generation(
         return [trial for trial in allowed if genes.numbers(trial.choice) is not None]
 
     walked = evenly([ledger.full, *fitting(seeds)], POPULATION)
-    others = sorted(fitting(ledger.trials()), key=lambda trial: trial.drop)
+    others = sorted(fitting(ledger.asked_so_far()), key=lambda trial: trial.drop)
     unique = {trial.key: trial for trial in [*walked, *others]}
     return list(unique.values())[:POPULATION]

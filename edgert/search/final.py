@@ -67,7 +67,8 @@ def select_finals(
         for name, trials in {**by_method, "": list(allowed.values())}.items()
     }
     pool = {point.key: point for front in fronts.values() for point in front}
-    best = thinned(without_noise(pool.values()), configurations)
+    # What noise hides is told from what is known better, after the last measurement.
+    best = thinned(non_dominated(pool.values()), configurations)
     offered = {
         name: [point.key for point in thinned(front, _OFFERED)]
         for name, front in fronts.items()

@@ -37,7 +37,13 @@ FULL_COST = Cost(1.0)
 
 
 def measure_costs(
-    full: Run, runs_by_key: Mapping[str, Run], *, rounds: int, runs_per_round: int = 2
+    full: Run,
+    runs_by_key: Mapping[str, Run],
+    *,
+    rounds: int,
+    runs_per_round: int = 2,
+    patience: int = 1,
+    error: float = 0.01,
 ) -> tuple[Cost, dict[str, Cost]]:
     """Time some engines against the full model.
 
@@ -46,20 +52,23 @@ def measure_costs(
         runs_by_key: What runs each of the others once.
         rounds: How often each has its turn, at least 2.
         runs_per_round: Timed runs in a turn, after one untimed.
+        patience: Go on for up to this many times the rounds while some ratio is less sure than
+            `error`: on a machine that does something else beside.
+        error: Standard error of a ratio that is good enough.
 
     Returns:
         The cost of the full model, its ratio 1, and of each of the others.
     """
     all_runs = {"": full, **runs_by_key}
     times_s: dict[str, list[list[float]]] = {key: [] for key in all_runs}
-    for _ in range(rounds):
+    costs: dict[str, Cost] = {}
+    for done in range(1, rounds * patience + 1):
         for key, run in all_runs.items():
             times_s[key].append(_turn(run, runs_per_round))
-    base = np.array([min(turn) for turn in times_s[""]])
-    costs = {}
-    for key, turns in times_s.items():
-        ratios = np.array([min(turn) for turn in turns]) / base
-        costs[key] = cost_from_ratios(ratios, float(np.median(np.concatenate(turns))))
+        if done >= rounds:
+            costs = _costs(times_s)
+            if all(cost.error <= error for cost in costs.values()):
+                break
     return costs.pop(""), costs
 
 
@@ -73,6 +82,15 @@ def cost_from_ratios(ratios: NDArray[np.float64], median_s: float) -> Cost:
         spread=float(third - first),
         median_s=median_s,
     )
+
+
+def _costs(times_s: Mapping[str, list[list[float]]]) -> dict[str, Cost]:
+    base = np.array([min(turn) for turn in times_s[""]])
+    costs = {}
+    for key, turns in times_s.items():
+        ratios = np.array([min(turn) for turn in turns]) / base
+        costs[key] = cost_from_ratios(ratios, float(np.median(np.concatenate(turns))))
+    return costs
 
 
 def _turn(run: Run, runs: int) -> list[float]:

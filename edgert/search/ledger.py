@@ -85,6 +85,7 @@ class Ledger:
             for record in journal.records
             if "key" in record
         }
+        self._asked: dict[str, None] = {}
         self.evaluated = 0  # trials worked for, not looked up
 
     @property
@@ -93,10 +94,15 @@ class Ledger:
         return self.evaluate([{}], stage="reference")[0]
 
     def trials(self) -> list[Trial]:
-        """Every trial of the search, failed ones among them, oldest first."""
+        """Every trial of the search, failed ones and those of earlier starts among them."""
         full = self.full
         found = [r for (kind, _), r in self._results.items() if kind == "trial"]
         return [_trial(record, full) for record in found]
+
+    def asked_so_far(self) -> list[Trial]:
+        """The trials that this start asked for, in that order: the same after a kill."""
+        full = self.full
+        return [_trial(self._results["trial", key], full) for key in self._asked]
 
     def evaluate(
         self, choices: Iterable[Choice], *, stage: str, final: bool = False, total: int = 0
@@ -127,6 +133,8 @@ class Ledger:
         arguments = [(str(self.folder), self.identity, choice, final) for choice in missing]
         self._workers.run(evaluate, arguments, keep)
         self.evaluated += len(missing)
+        if not final:
+            self._asked.update(dict.fromkeys(map(key_of, asked)))
         reference = _trial(self._results[kind, full_key], None) if asked else None
         return [_trial(self._results[kind, key_of(choice)], reference) for choice in asked]
 

@@ -1,10 +1,12 @@
 """What single edits do, and what that says about several at once.
 
 Drops of score are taken to add up. So are savings, times one factor that what was measured of
-combinations gives: edits that meet in one layer save less together than alone.
+combinations gives: edits that meet in one layer save less together than alone. A saving that the
+device could hardly tell from noise is drawn to what its multiply-accumulates are worth there.
 """
 
 import math
+import operator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,15 +17,26 @@ from edgert.search.space import Knob, Space
 
 _PRIOR = 0.02  # squared saving that the factor 1 is worth before anything was measured
 _FACTORS = (0.3, 1.5)
+_WORTH = 0.02  # how far savings lie from what their MACs are worth, of the full model's cost
 
 
 @dataclass(frozen=True)
 class Single:
-    """One knob at one level, everything else as in the full model."""
+    """One knob at one level, everything else as in the full model.
+
+    Attributes:
+        level: Where the knob stands.
+        drop: Loss of score.
+        saving: Of the full model's cost, as measured.
+        error: Standard error of the saving.
+        macs: What it saves of the full model's multiply-accumulates.
+    """
 
     level: Level
     drop: float
     saving: float
+    error: float = 0.0
+    macs: float = 0.0
 
 
 @dataclass
@@ -43,10 +56,19 @@ class SingleEdits:
     def __post_init__(self) -> None:
         self._moment, self._square = _PRIOR, _PRIOR
 
-    def note(self, knob: str, level: Level, *, drop: float, saving: float) -> None:
+    def note(self, knob: str, single: Single) -> None:
         """Keep what a single edit did; what was known of the same one is replaced."""
-        others = [single for single in self.singles.get(knob, []) if single.level != level]
-        self.singles[knob] = [*others, Single(level, drop, saving)]
+        others = [known for known in self.singles.get(knob, []) if known.level != single.level]
+        self.singles[knob] = [*others, single]
+
+    @property
+    def worth(self) -> float:
+        """Share of cost that a share of MACs is worth on this device, over all single edits."""
+        known = [single for found in self.singles.values() for single in found]
+        weights = [1 / (single.error**2 + _WORTH**2) for single in known]
+        both = sum(w * s.macs * s.saving for w, s in zip(weights, known, strict=True))
+        square = sum(w * s.macs * s.macs for w, s in zip(weights, known, strict=True))
+        return both / square if square else 1.0
 
     def levels(self, knob: Knob, *, max_drop: float) -> list[Level]:
         """Levels that are worth a trial: between tried ones, and not worse than allowed alone.
@@ -72,6 +94,11 @@ class SingleEdits:
     def saving(self, knob: str, level: Level) -> float:
         """What it saves of the full model's cost alone, before the factor."""
         return self._at(knob, level, "saving")
+
+    def _believed(self, single: Single) -> float:
+        """A measured saving, drawn to its worth in MACs as far as noise hides it."""
+        doubt = 1 - _WORTH**2 / (single.error**2 + _WORTH**2)
+        return single.saving + doubt * (self.worth * single.macs - single.saving)
 
     def predicted_drop(self, choice: Choice) -> float:
         """The sum of drops; infinite where a knob was never tried."""
@@ -101,7 +128,8 @@ class SingleEdits:
     def _at(self, name: str, level: Level, what: str) -> float:
         knob = self.space.knob(name)
         tried = self._by_depth(knob)
-        known = {single.level: float(getattr(single, what)) for single in tried}
+        read = self._believed if what == "saving" else operator.attrgetter(what)
+        known = {single.level: float(read(single)) for single in tried}
         if level in known:
             return known[level]
         if not knob.units or not tried:

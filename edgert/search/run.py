@@ -1,7 +1,7 @@
 """The search from the first frame to the frontier, stage by stage."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from edgert.search.result import Found, SearchResult, Spot
 from edgert.search.sensitivities import measure_single_edits
 from edgert.search.space import Space, find_space
 from edgert.search.timer import Timer
+from edgert.search.trial import GRAPHS
 from edgert.search.uniform import STAGE as UNIFORM
 from edgert.search.uniform import evaluate_uniform
 from edgert.search.workspace import (
@@ -184,6 +185,7 @@ def _search(
         configurations=options.configurations - 1,
         seed=options.seed,
     )
+    _remove_graphs(ledger.folder, {trial.key for trial in finals.frontier})
     names = names_of([trial.macs for trial in finals.frontier])
     trials = ledger.trials()
     return SearchResult(
@@ -207,6 +209,13 @@ def _search(
         evaluated_now=ledger.evaluated,
         spots=_spots(ledger, edits, by_method, trials, finals),
     )
+
+
+def _remove_graphs(work: Path, wanted: Collection[str]) -> None:
+    """Remove the graphs of final trials that did not make it: each has all weights in it."""
+    for path in (work / GRAPHS).glob("*.onnx"):
+        if path.stem not in wanted:
+            path.unlink()
 
 
 def _bred_until(ledger: Ledger) -> float:

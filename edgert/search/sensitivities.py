@@ -5,17 +5,20 @@ skipping can't hurt less. A group starts at half its units and goes down while i
 else up. Groups inside a branch that can be replaced for nothing are not tried at all.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 
 from edgert.search.choice import BRANCH, CHANNELS, Level
 from edgert.search.ledger import Ledger, Trial
-from edgert.search.predict import SingleEdits
+from edgert.search.predict import Single, SingleEdits
 from edgert.search.space import Knob, Space
 
 STAGE = "single edits"
 _WAVES = 4
 _LITTLE = 0.5  # of the largest drop: what is below it leaves room to go on
 _NOTHING = 0.1
+_CHUNK = 8  # trials of each worker between two looks at the time
+Wanted = tuple[Knob, Level]
 
 
 def measure_single_edits(ledger: Ledger, *, max_drop: float, deadline: float) -> SingleEdits:
@@ -24,7 +27,7 @@ def measure_single_edits(ledger: Ledger, *, max_drop: float, deadline: float) ->
     Args:
         ledger: Of the search.
         max_drop: Largest loss of score that is looked into.
-        deadline: Share of the budget after which no further wave starts.
+        deadline: Share of the budget after which no further trials start.
 
     Returns:
         What was learnt; knobs that failed are not in it.
@@ -37,17 +40,30 @@ def measure_single_edits(ledger: Ledger, *, max_drop: float, deadline: float) ->
             for knob in _worth_trying(ledger.space, tried, max_drop)
             if (level := next_level(knob, tried[knob.name], max_drop=max_drop)) is not None
         ]
-        if not wave or (any(tried.values()) and ledger.budget.is_past(deadline)):
-            break
-        trials = ledger.evaluate(({k.name: level} for k, level in wave), stage=STAGE)
-        ledger.measure([t for t in trials if t.drop <= max_drop], stage=STAGE)
-        for (knob, level), trial in zip(wave, trials, strict=True):
-            tried[knob.name][level] = trial
-            cost = ledger.cost(trial)
-            if not trial.failed:
-                saving = 0.0 if cost is None else 1.0 - cost.ratio
-                edits.note(knob.name, level, drop=trial.drop, saving=saving)
+        for some in _chunks(wave, _CHUNK * ledger.workers):
+            if any(tried.values()) and ledger.budget.is_past(deadline):
+                return edits
+            trials = ledger.evaluate(({k.name: level} for k, level in some), stage=STAGE)
+            ledger.measure([t for t in trials if t.drop <= max_drop], stage=STAGE)
+            for (knob, level), trial in zip(some, trials, strict=True):
+                tried[knob.name][level] = trial
+                if not trial.failed:
+                    edits.note(knob.name, _single(ledger, level, trial))
     return edits
+
+
+def _chunks(wave: list[Wanted], size: int) -> Iterator[list[Wanted]]:
+    """A wave in parts, so that time is looked at in between."""
+    for start in range(0, len(wave), size):
+        yield wave[start : start + size]
+
+
+def _single(ledger: Ledger, level: Level, trial: Trial) -> Single:
+    macs = 1 - trial.macs / max(ledger.full.macs, 1)
+    cost = ledger.cost(trial)
+    if cost is None:  # not measured, since it loses too much to be wanted
+        return Single(level, trial.drop, 0.0, error=math.inf, macs=macs)
+    return Single(level, trial.drop, 1 - cost.ratio, error=cost.error, macs=macs)
 
 
 def _worth_trying(

@@ -15,6 +15,7 @@ from edgert.search.executor import Workers
 from edgert.search.latency import Cost, Run, measure_costs
 from edgert.search.trial import GRAPHS, prepare_timing
 
+_PATIENCE, _PATIENCE_FINAL = 2, 4  # times the rounds, on a busy machine
 _TOGETHER = 6  # engines that take turns with the full one; each keeps its activations
 
 
@@ -96,6 +97,7 @@ class Timer:
             self._run_of(self._full),
             {key: self._run_of(session) for key, session in sessions.items()},
             rounds=self._rounds if final else max(2, self._rounds // 2),
+            patience=_PATIENCE_FINAL if final else _PATIENCE,
         )
         for session in sessions.values():
             session.close()

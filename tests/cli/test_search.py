@@ -143,6 +143,8 @@ def test_the_plot_and_the_result_lie_in_the_work_folder(searched):
         assert min(image.size) > 500
     assert json.loads((work / "result.json").read_text()) == said["result"]
     assert not list((work / "timing").iterdir())
+    kept = {path.stem for path in (work / "final" / "graphs").iterdir()}
+    assert kept == {one["key"] for one in said["result"]["frontier"]}
 
 
 def test_no_trial_is_made_twice_and_a_second_start_makes_none(searched, tmp_path: Path, capsys):
@@ -284,6 +286,7 @@ def test_a_changed_start_is_refused_in_one_line(
     assert "Add --restart to start anew" in line
 
 
+@pytest.mark.slow
 def test_restart_starts_anew_and_touches_nothing_else(searched, tmp_path: Path, capsys):
     frames, _ = searched
     family = own_copy(frames, tmp_path, search=True)
@@ -299,6 +302,7 @@ def test_restart_starts_anew_and_touches_nothing_else(searched, tmp_path: Path, 
 # ---------------------------------------------------------------- without labels, by time
 
 
+@pytest.mark.slow
 def test_without_labels_agreement_on_held_out_frames_is_the_score(
     frames: Path, tmp_path: Path, capsys
 ):
@@ -314,6 +318,7 @@ def test_without_labels_agreement_on_held_out_frames_is_the_score(
     assert all(c.accuracy is None for c in load_family(tmp_path / "new").family.configurations)
 
 
+@pytest.mark.slow
 def test_a_classifier_is_scored_by_its_first_class(frames: Path, tmp_path: Path, capsys):
     family = make_classifier(tmp_path / "classifier", tmp_path / "labelled")
     words = search_words(family, frames, "--trials", "0", "--exclude", "block[12]*", "--json")

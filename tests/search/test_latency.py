@@ -49,3 +49,18 @@ def test_more_rounds_make_it_surer():
 def test_the_full_model_costs_itself():
     assert FULL_COST.ratio == 1
     assert FULL_COST.median_s is None
+
+
+def test_a_busy_machine_gets_more_rounds_and_a_calm_one_does_not():
+    turns = 0
+
+    def unsteady():
+        nonlocal turns
+        turns += 1
+        return sum(range(20_000 * (1 + turns // 3 % 3)))
+
+    measure_costs(lambda: sum(range(40_000)), {"a": unsteady}, rounds=4, patience=3, error=0.0)
+    assert turns == 4 * 3 * 3
+    turns = 0
+    measure_costs(lambda: sum(range(40_000)), {"a": unsteady}, rounds=4, patience=3, error=9.0)
+    assert turns == 4 * 3

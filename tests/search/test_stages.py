@@ -1,5 +1,6 @@
 """The stages on a model that is a formula, where the best there is is known."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from edgert.search.evolution import Genes, evolve, optuna_library
 from edgert.search.final import select_finals
 from edgert.search.greedy import walk_greedily
-from edgert.search.predict import SingleEdits
+from edgert.search.predict import Single, SingleEdits
 from edgert.search.sensitivities import measure_single_edits, next_level
 from edgert.search.uniform import evaluate_uniform
 from tests.search.synthetic import OPENED, TRIAL_S, additive, make_ledger, make_space
@@ -106,6 +107,18 @@ def test_a_combination_that_saves_less_than_its_parts_corrects_the_rest(ledger_a
     assert edits.predicted_cost(choice) == pytest.approx(1 - (1 - before) / 2, abs=0.02)
 
 
+def test_savings_lost_in_noise_are_what_their_macs_are_worth(space):
+    edits = SingleEdits(space)
+    edits.note("channels:g0", Single(8, 0.0, saving=0.06, error=0.001, macs=0.1))
+    edits.note("channels:g1", Single(8, 0.0, saving=0.12, error=0.001, macs=0.2))
+    edits.note("channels:g2", Single(8, 0.0, saving=-0.3, error=0.5, macs=0.1))
+    assert edits.worth == pytest.approx(0.6, abs=0.01)
+    assert edits.saving("channels:g2", 8) == pytest.approx(0.06, abs=0.005)  # not -0.3
+    assert edits.saving("channels:g1", 8) == pytest.approx(0.12, abs=0.001)
+    edits.note("channels:g3", Single(8, 0.0, saving=0.0, error=math.inf, macs=0.1))
+    assert edits.saving("channels:g3", 8) == pytest.approx(0.06, abs=0.005)
+
+
 def test_greedy_takes_what_is_free_first_and_stops_at_the_floor(ledger_and_workers, space):
     ledger, workers = ledger_and_workers
     edits = singles(ledger)
@@ -132,6 +145,17 @@ def test_greedy_stops_when_its_time_is_up(tmp_path: Path, space):
     walk_greedily(ledger, edits, max_drop=MAX_DROP, deadline=deadline)
     assert 0 < len(workers.asked) - before <= 8  # one round
     assert ledger.budget.spent_s == TRIAL_S * len(workers.asked)
+
+
+def test_single_edits_stop_when_their_time_is_up(tmp_path: Path):
+    space = make_space(branches=1, groups=60)
+    free = {knob.name: 0.0 for knob in space.knobs}
+    ledger, workers, _ = make_ledger(
+        tmp_path, space, additive(space, free), additive(space, free), minutes=10
+    )
+    edits = measure_single_edits(ledger, max_drop=MAX_DROP, deadline=0.2)  # 2 of 10 minutes
+    assert len(workers.asked) == 1 + 1 + 16  # the full model, a branch, and what had begun
+    assert len(edits.singles) == 16  # the branch at two levels, and 15 groups
 
 
 def test_trials_that_fail_are_kept_with_their_reason_and_avoided(tmp_path: Path, space):
