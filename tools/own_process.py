@@ -9,9 +9,11 @@ import json
 import subprocess
 import sys
 import time
+import traceback
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from edgert.errors import EdgertError
@@ -76,6 +78,7 @@ def _failure(status: int, stderr: str) -> str:
 
 
 def _main(folder: Path) -> int:
+    sys.excepthook = _tell
     job = json.loads((folder / _JOB).read_text(encoding="utf-8"))
     module, function = job.pop("step").split(":")
     try:
@@ -86,6 +89,12 @@ def _main(folder: Path) -> int:
     told = {"result": result, "peak_bytes": _peak_bytes()}
     (folder / _RESULT).write_text(json.dumps(told), encoding="utf-8")
     return 0
+
+
+def _tell(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+    """The traceback, and below it the error in one line."""
+    traceback.print_exception(kind, error, where)
+    print(f"{kind.__name__}: {(str(error) or 'no message').splitlines()[0]}", file=sys.stderr)
 
 
 def _peak_bytes() -> int:
