@@ -19,7 +19,7 @@ INPUT_SHAPE = (1, 3, 24, 32)
 OUTPUT_SHAPE = (1, 3, 6, 8)
 SPEC = InputSpec(name="pixel_values", shape=INPUT_SHAPE, scale=1 / 255, mean=(0.5,) * 3)
 BRANCHES = ["block1.attention", "block1.ffn", "block2.attention", "block2.ffn"]
-_WIDTH, _HIDDEN, _TOKENS = 8, 32, 48
+_WIDTH, _HIDDEN, _TOKENS, _FUSED = 8, 32, 48, 256
 
 
 def attention_model(seed: int = 0) -> onnx.ModelProto:
@@ -33,7 +33,8 @@ def attention_model(seed: int = 0) -> onnx.ModelProto:
         x = net.add("Add", f"{block}.sum2", [x, net.feed_forward(f"{block}.ffn", x)])
     x = net.add("Transpose", "head.channels", [x], perm=[0, 2, 1])
     x = net.add("Reshape", "head.image", [x, net.shape("head.shape", 1, _WIDTH, 6, 8)])
-    net.conv("head.predict", net.conv("head.fuse", x, 24, _WIDTH), 3, 24, output="logits")
+    fused = net.conv("head.fuse", x, _FUSED, _WIDTH)  # nothing before the next map: they merge
+    net.conv("head.predict", fused, 3, _FUSED, output="logits")
     graph = helper.make_graph(
         net.nodes,
         "attention",

@@ -84,44 +84,6 @@ def full(graph):
     return merge_linear(load_graph(graph))
 
 
-def test_attention_and_feed_forward_are_told_apart(full):
-    names = [branch.name for branch in prune_makers.attention_branches(full)]
-    assert names == ["block1.attention", "block2.attention"]
-    groups = [group.name for group in prune_makers.inner_groups(full)]
-    assert groups == ["block1.ffn.fc1", "block2.ffn.fc1"]  # and not head.fuse
-
-
-def test_the_ladder_begins_with_nothing_and_replaces_before_it_narrows(full):
-    ladder = prune_makers.UniformLadder(full, None)
-    assert ladder.edits(0) == []
-    assert ladder.steps(1) == (["block1.attention"], 1.0)
-    names = ["block1.attention", "block2.attention"]
-    assert ladder.edits(2) == [{"replace_residuals": {"branches": names}}]
-    *narrowed, replaced = ladder.edits(18)
-    assert ladder.steps(18) == (names, 0.5)
-    assert [edit["narrow_channels"]["keep"] for edit in narrowed] == [16, 16]
-    assert replaced == ladder.edits(2)[0]
-    assert ladder.steps(ladder.rungs - 1) == (names, 1 / 32)
-
-
-def test_the_choice_is_the_dearest_rung_within_the_budget(full):
-    ladder = prune_makers.UniformLadder(full, None)
-    macs = [ladder.macs(rung) for rung in range(ladder.rungs)]
-    assert macs == sorted(macs, reverse=True)
-    assert macs[0] == cost_of(full).macs
-    for rung in (0, 1, 2, 18, ladder.rungs - 1):
-        chosen = ladder.within(macs[rung] + 1)
-        assert macs[chosen] == macs[rung]
-        assert chosen == 0 or macs[chosen - 1] > macs[rung]
-
-
-def test_a_budget_below_the_last_rung_is_refused(full):
-    ladder = prune_makers.UniformLadder(full, None)
-    least = ladder.macs(ladder.rungs - 1)
-    with pytest.raises(BuildError, match="for the cheapest"):
-        ladder.within(least - 1)
-
-
 def test_a_uniform_choice_is_fitted_on_the_frames(tmp_path, graph, frames, full):
     calibration = tmp_path / "calibration"
     calibration.mkdir()
