@@ -26,6 +26,7 @@ BENCHMARKS = {
     "loop": "what the frame loop costs over a bare loop that does the same work",
     "merge": "how much faster merge_linear makes a model, and how equal its outputs stay",
     "pool": "memory of engines that are resident together, and what a switch takes",
+    "prune": "edgert beside onnxsim's pruning and plain skipping, same model and frames",
 }
 
 
