@@ -229,6 +229,8 @@ def _row(result: Any, found: Any) -> dict[str, str]:
     row["lost"] = f"{_POINTS * found.report_drop:.2f}"
     error = found.report_error
     row["± points"] = "unknown" if error is None else f"{_POINTS * error:.2f}"
+    plain = found.uncompensated
+    row["won by compensation"] = "" if plain is None else f"{_POINTS * (found.report - plain):.2f}"
     return row
 
 

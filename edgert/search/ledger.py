@@ -37,6 +37,7 @@ class Trial:
         report: The score on the reporting half, of a final trial.
         report_drop: How far that is below the full model's.
         report_error: Standard error of that.
+        uncompensated: What the same edits score there with the old weights.
     """
 
     key: str
@@ -49,6 +50,7 @@ class Trial:
     report: float | None = None
     report_drop: float | None = None
     report_error: float | None = None
+    uncompensated: float | None = None
 
 
 class Ledger:
@@ -204,6 +206,7 @@ def _trial(record: dict[str, Any], full: Trial | None) -> Trial:
         report=report,
         report_drop=report_drop,
         report_error=errors.get("report"),
+        uncompensated=scores.get("uncompensated"),
     )
 
 

@@ -9,7 +9,8 @@ class Found(Record, frozen=True, kw_only=True):
     """One configuration of the frontier. Scores and drops are 0..1; drops are below "full".
 
     `choose` is the half of the scoring frames that the search chose by, `report` the other one.
-    `cost` is of the full model's; `latency_s` is None where MACs were the cost.
+    `cost` is of the full model's; `latency_s` is None where MACs were the cost. `uncompensated` is
+    what the same edits score on the reporting half without the fit.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Found(Record, frozen=True, kw_only=True):
     report: float
     report_drop: float
     report_error: float | None
+    uncompensated: float | None = None
 
 
 class Method(Record, frozen=True, kw_only=True):

@@ -243,6 +243,7 @@ def _found(ledger: Ledger, name: str, trial: Trial) -> Found:
         report=trial.report or 0.0,
         report_drop=trial.report_drop or 0.0,
         report_error=trial.report_error,
+        uncompensated=trial.uncompensated,
     )
 
 

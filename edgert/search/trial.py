@@ -42,7 +42,7 @@ def evaluate(folder: str, identity: str, choice: Choice, final: bool) -> Result:
     Returns:
         "key", "choice", "seconds" and either "failed" (the reason in words), "fatal" (what no
         other trial could do either, an error's parts), or "macs", "parameters", "scores" and
-        "errors" by part.
+        "errors" by part; a final trial has an "uncompensated" score too, on the reporting half.
     """
     start_s = time.perf_counter()
     result: Result = {"key": key_of(choice), "choice": dict(choice)}
@@ -138,7 +138,7 @@ def score_graph(workspace: Workspace, graph: Graph, frames: Sequence[int]) -> Ar
 
 def _evaluated(workspace: Workspace, choice: Choice, *, final: bool) -> Result:
     key = key_of(choice)
-    graph = derived(workspace, choice)
+    graph = plain = derived(workspace, choice)
     if choice:
         reference = workspace.final_reference if final else workspace.reference
         compensation = fit_compensation(graph, reference, threads=1)
@@ -150,13 +150,17 @@ def _evaluated(workspace: Workspace, choice: Choice, *, final: bool) -> Result:
         save_graph(laid_out, workspace.folder / GRAPHS / f"{key}.onnx")
     cost = cost_of(laid_out)
     parts: tuple[Part, ...] = ("choose", "report") if final else ("choose",)
-    scores, errors = {}, {}
+    scores: dict[str, float] = {}
+    errors: dict[str, float | None] = {}
     for part in parts:
         counts = score_graph(workspace, laid_out, getattr(workspace.setup, part))
         scores[part] = score_of(counts.sum(axis=0))
         full = counts if not choice else workspace.counts(key_of({}), part)
         errors[part] = None if full is None else drop_error(full, counts)
         workspace.save_counts(key, f"final-{part}" if choice and final else part, counts)
+    if final and choice:  # what the same edits give with the old weights
+        counts = score_graph(workspace, _laid_out(plain), workspace.setup.report)
+        scores["uncompensated"] = score_of(counts.sum(axis=0))
     return {"macs": cost.macs, "parameters": cost.parameters, "scores": scores, "errors": errors}
 
 

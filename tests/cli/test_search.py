@@ -80,6 +80,8 @@ def test_the_frontier_gets_cheaper_and_worse_and_nothing_on_it_is_beaten(searche
     assert result["full"]["choose"] > 0.8  # the labels are its own, one pixel in 20 wrong
     assert all(one["choose_drop"] <= 0.12 for one in result["frontier"])
     assert all(0 <= one["report_error"] < 0.2 for one in result["frontier"])
+    assert all(0 <= one["uncompensated"] <= 1 for one in result["frontier"])
+    assert result["full"]["uncompensated"] is None
 
 
 def test_both_halves_are_scored_and_the_flattery_is_told(searched):
