@@ -60,7 +60,8 @@ class Workers:
             BackendError: A worker died, as one does that takes more memory than there is.
         """
         try:
-            futures = [self._executor.submit(function, *each) for each in arguments]
+            with _interrupts_wait():
+                futures = [self._executor.submit(function, *each) for each in arguments]
             for future in as_completed(futures):
                 if on_result is not None:
                     on_result(future.result())
@@ -104,8 +105,23 @@ def open_workers(
     except BaseException:
         executor.shutdown(wait=False, cancel_futures=True)
         for process in set(multiprocessing.active_children()) - others:
-            process.terminate()  # a trial may take a minute, and nobody waits for it any more
+            process.kill()  # a trial may take a minute, and nobody waits for it any more
+        executor.shutdown()
         raise
+
+
+@contextlib.contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Ctrl-C comes after the block, and not at all to processes that are started in it.
+
+    A process inherits what is blocked; until `prepare_worker` runs it would else end with a
+    traceback of its own.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def prepare_worker() -> None:
