@@ -19,6 +19,7 @@ EDITS = {
     "skip_residuals": "edgert.surgery.skip_residuals",
     "replace_residuals": "edgert.surgery.replace_residuals",
     "narrow_channels": "edgert.surgery.narrow_channels",
+    "narrow_groups": "edgert.surgery.narrow_channels",
     "prune_tokens": "edgert.surgery.prune_tokens",
     "merge_keys": "edgert.surgery.merge_keys",
     "compensate": "edgert.calibration.inline",

@@ -34,10 +34,10 @@ def edits_of(choice: Choice, *, ranking: str = RANKING) -> list[Edit]:
         choice: A canonical choice.
         ranking: Path of the ranking, relative to the folder that the edits are applied in.
     """
-    edits: list[Edit] = [
-        {"narrow_channels": {"group": name, "keep": level, "ranking": ranking}}
-        for name, level in _of_kind(choice, CHANNELS)
-    ]
+    edits: list[Edit] = []
+    widths = dict(_of_kind(choice, CHANNELS))
+    if widths:
+        edits.append({"narrow_groups": {"widths": widths, "ranking": ranking}})
     by_level = _of_kind(choice, BRANCH)
     skipped = [name for name, level in by_level if level == "skip"]
     replaced = [name for name, level in by_level if level == "linear"]

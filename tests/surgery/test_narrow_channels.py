@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import onnx_ir
@@ -9,12 +10,14 @@ from hypothesis import strategies as st
 from edgert.errors import PreconditionError
 from edgert.surgery.channel_groups import find_channel_groups
 from edgert.surgery.cost import cost_of
+from edgert.surgery.load import load_graph
 from edgert.surgery.merge_linear import merge_linear
 from edgert.surgery.narrow_channels import (
     channel_importance,
     keep_units,
     map_units,
     narrow_channels,
+    narrow_groups,
 )
 from tests.skeletons import skeleton
 from tests.surgery.graphs_linear import (
@@ -617,3 +620,44 @@ def test_group_read_by_control_flow_is_refused():
         narrow_channels(graph, group="n.p", keep=3)
     with pytest.raises(PreconditionError, match=r"If n\.if/If does not commute"):
         merge_linear(graph)
+
+
+# ---------------------------------------------------------------- several groups at once
+
+
+@pytest.mark.parametrize(
+    "widths",
+    [
+        {"stage1.block1.ffn.fc1": 40, "stage1.block2.ffn.fc1": 64, "decode.fuse": 96},
+        {"stage1": 16, "stage1.block1.ffn.fc1": 32, "stage1.block1.attention.sr": 8},
+        {"stage3.block1.attention": 3, "stage3": 80, "stage3.block1.ffn.fc1": 320},
+    ],
+)
+def test_several_groups_at_once_are_what_they_are_one_by_one(bundled_family: Path, widths):
+    graph = merge_linear(load_graph(bundled_family / "base.onnx"))
+    at_once = narrow_groups(graph, widths=widths, order="prefix")
+    one_by_one = graph
+    for group, keep in widths.items():
+        one_by_one = narrow_channels(one_by_one, group=group, keep=keep, order="prefix")
+    assert cost_of(at_once) == cost_of(one_by_one)
+    assert [node.name for node in at_once.nodes] == [node.name for node in one_by_one.nodes]
+    for mine, other in zip(at_once.nodes, one_by_one.nodes, strict=True):
+        for value, twin in zip(mine.inputs, other.inputs, strict=True):
+            if value is not None and value.const_value is not None:
+                np.testing.assert_array_equal(
+                    value.const_value.numpy(), twin.const_value.numpy(), err_msg=mine.name
+                )
+    assert cost_of(at_once).macs < cost_of(graph).macs
+
+
+def test_of_several_groups_the_one_that_does_not_fit_is_named(bundled_family: Path):
+    graph = merge_linear(load_graph(bundled_family / "base.onnx"))
+    with pytest.raises(PreconditionError, match="narrow stage2 to 65"):
+        narrow_groups(graph, widths={"stage1": 16, "stage2": 65})
+    with pytest.raises(PreconditionError, match="no such group"):
+        narrow_groups(graph, widths={"stage9": 16})
+
+
+def test_all_units_of_all_groups_are_the_graph_itself(bundled_family: Path):
+    graph = merge_linear(load_graph(bundled_family / "base.onnx"))
+    assert cost_of(narrow_groups(graph, widths={"stage1": 32})) == cost_of(graph)
