@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--threads", type=int, metavar="N", help="of an engine (every core)")
     parser.add_argument(
-        "--timeout", type=float, default=300.0, metavar="S", help="of each step in seconds (300)"
+        "--timeout", type=float, default=600.0, metavar="S", help="of each step in seconds (600)"
     )
 
 
