@@ -4,10 +4,10 @@ Each maker gets the family's exported graph, or that graph after merge_linear, a
 unlabelled calibration frames; each works in a process of its own. What it made is counted,
 compiled by the same runtime and scored on the same labelled frames; then all of it is timed in
 rounds that take turns. A row that changed nothing, that the runtime refuses or that failed says
-so.
+so. Merging is in the time of edgert's rows, and not of those that begin with the merged graph.
 
 To each of onnxsim's rows edgert answers with at most its MACs: with the uniform choice (see
-`prune_makers`), and with that configuration of the family which family.yaml gives the best score.
+`prune_uniform`), and with that configuration of the family which family.yaml gives the best score.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--threads", type=int, metavar="N", help="of an engine (every core)")
     parser.add_argument(
-        "--timeout", type=float, default=300.0, metavar="S", help="of each step in seconds (300)"
+        "--timeout", type=float, default=600.0, metavar="S", help="of each step in seconds (600)"
     )
 
 

@@ -32,12 +32,14 @@ class Outcome:
         peak_bytes: The most memory that was resident at once, the interpreter's too; 0 where the
             process did not get to tell.
         failed: Why there is no result, in a line; empty where there is one.
+        timed_out: It failed by taking too long.
     """
 
     result: dict[str, Any]
     seconds: float
     peak_bytes: int
     failed: str = ""
+    timed_out: bool = False
 
 
 def run_step(step: str, folder: Path, parameters: dict[str, Any], *, timeout_s: float) -> Outcome:
@@ -60,7 +62,8 @@ def run_step(step: str, folder: Path, parameters: dict[str, Any], *, timeout_s: 
             check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return Outcome({}, time.perf_counter() - start_s, 0, f"not done after {timeout_s:g} s")
+        taken_s = time.perf_counter() - start_s
+        return Outcome({}, taken_s, 0, f"not done after {timeout_s:g} s", timed_out=True)
     taken_s = time.perf_counter() - start_s
     if ended.returncode:
         return Outcome({}, taken_s, 0, _failure(ended.returncode, ended.stderr))

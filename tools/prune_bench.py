@@ -181,7 +181,8 @@ class Bench:
 def _finding(row: Row, outcome: Outcome) -> str:
     """What a check has to say beside its figures."""
     if outcome.failed:
-        return f"invalid: {outcome.failed}"
+        # a model that can't be read, or that takes the runtime down; else it was only too slow
+        return f"{'failed' if outcome.timed_out else 'invalid'}: {outcome.failed}"
     if row.figures.get("same"):
         return "no change"
     if "invalid" in row.figures:

@@ -35,6 +35,7 @@ def test_every_failure_is_one_line(tmp_path):
     refused = step("refuse", tmp_path)
     assert refused.failed == "build it: expected bricks, got none. Bring some."
     assert refused.result == {}
+    assert not refused.timed_out
     assert step("fail", tmp_path).failed == "RuntimeError: out of"
     assert step("crash", tmp_path).failed == "ended by signal 6: about to crash"
     assert "nowhere" in step("nowhere", tmp_path).failed
@@ -43,6 +44,7 @@ def test_every_failure_is_one_line(tmp_path):
 def test_a_step_that_hangs_is_ended(tmp_path):
     outcome = step("hang", tmp_path, timeout_s=1.0)
     assert outcome.failed == "not done after 1 s"
+    assert outcome.timed_out
     assert 1 <= outcome.seconds < 20
 
 
