@@ -173,7 +173,7 @@ def test_the_key_does_not_depend_on_the_order():
 def test_groups_are_narrowed_before_branches_go():
     choice = {"branch:x": "linear", "branch:y": "skip", "channels:g": 8}
     names = [next(iter(edit)) for edit in fitted_edits(choice, fitted=Path("fitted/a.npz"))]
-    assert names == ["narrow_channels", "skip_residuals", "replace_residuals", "compensate"]
+    assert names == ["narrow_groups", "skip_residuals", "replace_residuals", "compensate"]
     assert fitted_edits({}, fitted=Path("fitted/a.npz")) == []
 
 
