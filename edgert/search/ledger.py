@@ -135,6 +135,7 @@ class Ledger:
         arguments = [(str(self.folder), self.identity, choice, final) for choice in missing]
         self._workers.run(evaluate, arguments, keep)
         self.evaluated += len(missing)
+        self._reach(kind, asked)
         if not final:
             self._asked.update(dict.fromkeys(map(key_of, asked)))
         reference = _trial(self._results[kind, full_key], None) if asked else None
@@ -152,6 +153,7 @@ class Ledger:
                 cost = costs.get(key)
                 self._keep(kind, _cost_record(key, cost), stage)
             self.progress(stage, 0, 0, f"timed {len(keys)} more on this device")
+        self._reach(kind, [trial.choice for trial in wanted])
 
     def cost(self, trial: Trial, *, final: bool = False) -> Cost | None:
         """What a trial costs, as measured or counted; None where that is not known."""
@@ -174,6 +176,12 @@ class Ledger:
     def workers(self) -> int:
         """How many trials run at a time."""
         return self._workers.count
+
+    def _reach(self, kind: str, choices: Iterable[Choice]) -> None:
+        """Tell the budget when the results were made that are used now."""
+        for choice in choices:
+            record = self._results.get((kind, key_of(choice)), {})
+            self.budget.reach(float(record.get("elapsed_s", 0.0)))
 
     def _missing(self, kind: str, choices: Iterable[Choice]) -> list[Choice]:
         by_key = {key_of(choice): choice for choice in choices}

@@ -114,8 +114,26 @@ def test_progress_tells_the_stage_and_what_came(tmp_path: Path):
 def test_a_budget_goes_on_from_what_was_spent():
     clock = VirtualClock()
     budget = Budget(100, spent_s=30, clock=clock)
-    assert not budget.is_past(0.5)
     clock.sleep(20)
     assert budget.spent_s == 50
+    assert not budget.is_past(0.5)  # nothing was used yet
+    budget.reach(50)
+    budget.reach(40)
     assert budget.is_past(0.5)
     assert not budget.is_past(0.51)
+
+
+def test_results_that_are_looked_up_stand_where_they_were_made(tmp_path):
+    """A second start has no less time for what the first one had time for."""
+    first, _, _ = opened(tmp_path)
+    first.evaluate([SKIP], stage="single edits")
+    made_s = first.budget.spent_s
+    first.evaluate([{"branch:b1": "skip"}], stage="greedy")
+    OPENED.pop().__exit__()
+    second, workers, _ = opened(tmp_path)
+    second.evaluate([SKIP], stage="single edits")
+    limit_s = second.budget.limit_s
+    assert second.budget.spent_s > made_s
+    assert second.budget.is_past(made_s / limit_s)
+    assert not second.budget.is_past((made_s + 1) / limit_s)
+    assert workers.asked == []
