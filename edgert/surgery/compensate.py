@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgert.errors import PreconditionError
+from edgert.surgery.fold_stand_ins import fold_stand_ins
 from edgert.surgery.graph import Graph, add_initializer, finished
 from edgert.surgery.linear_maps import linear_map
 from edgert.surgery.refit import set_numbers
@@ -30,7 +31,8 @@ def compensate(graph: Graph, *, fitted: Path) -> Graph:
         fitted: The .npz file, keys "<node name>.weight", ".bias", ".mean", ".var".
 
     Returns:
-        A graph of the same nodes with other numbers.
+        A graph of the same nodes with other numbers. Only the sum around a stand-in that reads
+        what it is added to is gone: it is folded into the stand-in.
 
     Raises:
         PreconditionError: The file can't be read, or it was made for another graph.
@@ -54,6 +56,7 @@ def with_numbers(graph: Graph, tensors: Mapping[str, NDArray[Any]], *, subject: 
             if kind not in KINDS:
                 raise _misfit(subject, f"one of {', '.join(KINDS)} for {node_name}", kind)
         _write(edited, node, numbers, subject)
+    fold_stand_ins(edited)
     return finished(edited, subject=subject)
 
 
