@@ -1,6 +1,5 @@
 """What family.yaml and the card of the bundled family say is what the edits give."""
 
-import itertools
 import re
 
 import pytest
@@ -22,7 +21,9 @@ def macs(bundled_family, family):
     base = load_graph(bundled_family / "base.onnx")
     counted = {"exported": cost_of(base).macs}
     for configuration in family.configurations:
-        graph = derive(base, configuration.edits, subject=configuration.name)
+        graph = derive(
+            base, configuration.edits, subject=configuration.name, folder=bundled_family
+        )
         counted[configuration.name] = cost_of(graph).macs
     return counted
 
@@ -34,20 +35,24 @@ def test_the_first_configuration_is_the_whole_model_merged(family, macs):
     assert macs["full"] == 2_106_558_720
 
 
-def test_the_family_reaches_from_full_to_a_quarter_of_the_exported_cost(family, macs):
+def test_the_family_reaches_from_full_to_a_tenth_of_the_exported_cost(family, macs):
     assert len(family.configurations) >= 8
-    assert macs[family.configurations[-1].name] <= 0.25 * macs["exported"]
+    assert macs[family.configurations[-1].name] <= 0.1 * macs["exported"]
 
 
-def test_configurations_are_a_frontier_dearest_first(family, macs):
-    names = [configuration.name for configuration in family.configurations]
-    scores = [configuration.accuracy.value for configuration in family.configurations]
-    for dearer, cheaper in itertools.pairwise(names):
-        assert macs[cheaper] < macs[dearer]
-    derived = scores[1:]  # `full` stays as the reference, whatever scores higher
-    assert all(high > low for high, low in itertools.pairwise(derived))
-    assert {c.accuracy.dataset for c in family.configurations} == {"CamVid val"}
-    assert {c.accuracy.frames for c in family.configurations} == {101}
+def test_a_sixth_of_the_exported_cost_keeps_the_score(family, macs):
+    """What the search is held to: three quarters gone at 0.3 points, four fifths at 1.4."""
+    full = family.configurations[0].accuracy.value
+    shares = {c.name: macs[c.name] / macs["exported"] for c in family.configurations}
+    drops = {c.name: full - c.accuracy.value for c in family.configurations}
+    assert min(shares[name] for name, drop in drops.items() if drop <= 0.003) <= 0.24
+    assert min(shares[name] for name, drop in drops.items() if drop <= 0.014) <= 0.20
+
+
+def test_configurations_were_reported_on_frames_that_did_not_choose(family):
+    assert {c.accuracy.frames for c in family.configurations} == {51}
+    for configuration in family.configurations:
+        assert "did not choose" in configuration.accuracy.dataset
 
 
 def test_the_cards_table_says_the_same(bundled_family, family, macs):
