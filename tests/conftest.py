@@ -3,8 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.tiny_family import make_tiny_family
+
+# Examples are not timed: a machine that is busy with something else would fail them.
+settings.register_profile("edgert", deadline=None)
+settings.load_profile("edgert")
 
 PROJECT = Path(__file__).resolve().parent.parent
 

@@ -21,6 +21,7 @@ from edgert.search.choice import Choice, edits_of, key_of
 from edgert.search.score import drop_error, frame_counts, score_of
 from edgert.search.workspace import Part, Workspace, open_workspace
 from edgert.surgery.channels_first import channels_first
+from edgert.surgery.compensate import with_numbers
 from edgert.surgery.cost import cost_of
 from edgert.surgery.graph import Graph, save_graph
 
@@ -68,7 +69,8 @@ def prepare_timing(folder: str, identity: str, choice: Choice) -> Result:
     try:
         workspace = open_workspace(folder, identity)
         path = workspace.folder / "timing" / f"{result['key']}.onnx"
-        save_graph(_laid_out(derived(workspace, choice)), path)
+        folded = with_numbers(derived(workspace, choice), {}, subject="prepare a timing")
+        save_graph(_laid_out(folded), path)
         result["graph"] = str(path)
     except ArtifactError as error:
         result["fatal"] = parts_of(error)

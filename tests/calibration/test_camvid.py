@@ -49,4 +49,4 @@ def test_compensation_wins_six_points_where_all_attention_goes(
     scores = {name: miou(graph) for name, graph in
               (("full", full), ("skipped", skipped), ("fitted", fitted))}  # fmt: skip
     assert scores["fitted"] - scores["skipped"] >= LEAST_GAIN, scores
-    assert scores["fitted"] >= scores["full"] - 0.01, scores
+    assert scores["fitted"] >= scores["full"] - 0.03, scores

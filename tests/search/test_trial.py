@@ -76,7 +76,7 @@ def test_a_final_trial_scores_both_halves_and_keeps_its_graph_and_numbers(root: 
     trial(root, {}, final=True)
     choice = {"branch:block1.mix": "linear", "channels:head.fuse": 8}
     result = trial(root, choice, final=True)
-    assert set(result["scores"]) == {"choose", "report"}
+    assert set(result["scores"]) == {"choose", "report", "uncompensated"}
     work = root / "work"
     with np.load(work / fitted_path(result["key"])) as numbers:
         assert any(name.startswith("block1.mix/stand_in") for name in numbers.files)
