@@ -118,7 +118,13 @@ def _derived(built: BuiltSet, folder: Path) -> list[Path]:
     paths = []
     for configuration in family.family.configurations:
         path = folder / f"{configuration.name}.onnx"
-        graph = derive(base, configuration.edits, subject=f"derive {configuration.name}")
+        graph = derive(
+            base,
+            configuration.edits,
+            subject=f"derive {configuration.name}",
+            folder=family.path,
+            input_spec=family.family.input,
+        )
         save_graph(graph, path, weights=f"{configuration.name}.weights")
         paths.append(path)
     return paths

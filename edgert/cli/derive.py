@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="FILE",
-        help="YAML list of edits, written as in family.yaml",
+        help="YAML list of edits, written as in family.yaml; paths in it are relative to it",
     )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="OUT.onnx", help="where it goes"
@@ -48,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
             )
     graph = load_graph(arguments.model, input_shapes=input_shapes(arguments.input_shape))
     before = cost_of(graph)
-    derived = derive(graph, edits, subject=f"derive {arguments.model.name}")
+    folder = arguments.edits.parent  # what paths in the edits are relative to
+    derived = derive(graph, edits, subject=f"derive {arguments.model.name}", folder=folder)
     after = cost_of(derived)
     # One file as long as the format allows it (2 GiB); else the weights lie beside it.
     large = 4 * after.parameters > _LARGEST_INLINE_BYTES
