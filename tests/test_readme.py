@@ -1,5 +1,6 @@
 """README tells the truth: its commands run, and nothing a user can set is missing from it."""
 
+import argparse
 import re
 import shlex
 import shutil
@@ -11,6 +12,7 @@ import msgspec
 import pytest
 
 from edgert.cli.main import VERBS
+from edgert.cli.search import add_arguments
 from edgert.control import CONTROLLERS
 from edgert.records import Limits
 from edgert.settings import Settings
@@ -41,7 +43,7 @@ def test_every_command_runs_in_its_order_and_then_the_python(workspace: Path):
     commands = [
         line for block in blocks("sh") for line in block.splitlines() if line.startswith("edgert ")
     ]
-    assert {command.split()[1] for command in commands} == set(VERBS)
+    assert {command.split()[1] for command in commands} == set(VERBS) - {"search"}
     for command in commands:
         words = shlex.split(command)[1:]
         result = subprocess.run(
@@ -58,6 +60,18 @@ def test_every_command_runs_in_its_order_and_then_the_python(workspace: Path):
     )
     assert result.returncode == 0, result.stderr
     assert "(1, 11, 90, 120)" in result.stdout
+
+
+def test_the_searches_of_the_readme_are_understood():
+    """They need frames and take long; tests/cli/test_search.py runs some."""
+    searches = [line for line in "".join(blocks("console")).splitlines() if line]
+    assert searches
+    for line in searches:
+        words = shlex.split(line)
+        assert words[:2] == ["edgert", "search"]
+        parser = argparse.ArgumentParser()
+        add_arguments(parser)
+        assert parser.parse_args(words[2:]).family == "engines/segformer-b0-camvid"
 
 
 def test_make_targets_of_the_readme_are_there():
