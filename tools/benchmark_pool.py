@@ -109,7 +109,7 @@ def _in_fresh_process(measure: Callable[..., Any], *arguments: Any) -> Any:
 
 def _derived(built: BuiltSet, folder: Path) -> list[Path]:
     """The graphs that the set's engines were compiled from, derived anew."""
-    from edgert.build.derive import derive
+    from edgert.build.derive import derive_configuration
     from edgert.surgery.graph import save_graph
     from edgert.surgery.load import load_graph
 
@@ -118,13 +118,8 @@ def _derived(built: BuiltSet, folder: Path) -> list[Path]:
     paths = []
     for configuration in family.family.configurations:
         path = folder / f"{configuration.name}.onnx"
-        graph = derive(
-            base,
-            configuration.edits,
-            subject=f"derive {configuration.name}",
-            folder=family.path,
-            input_spec=family.family.input,
-        )
+        subject = f"derive {configuration.name}"
+        graph = derive_configuration(family, configuration, base=base, subject=subject)
         save_graph(graph, path, weights=f"{configuration.name}.weights")
         paths.append(path)
     return paths

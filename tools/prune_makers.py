@@ -21,7 +21,7 @@ from prune_uniform import RANKING, UniformLadder, inner_groups
 from edgert.artifacts import load_family
 from edgert.backends.base import Session
 from edgert.backends.onnxruntime import session_from_bytes
-from edgert.build.derive import derive
+from edgert.build.derive import derive, derive_configuration
 from edgert.calibration.fit import fit_compensation
 from edgert.calibration.ranking import rank_units, save_ranking
 from edgert.calibration.reference import Reference
@@ -175,13 +175,8 @@ def configurations(folder: Path, *, family: str) -> dict[str, Any]:
     base = load_graph(opened.graph_path)
     costs = {}
     for configuration in opened.family.configurations:
-        graph = derive(
-            base,
-            configuration.edits,
-            subject=f"derive {configuration.name}",
-            folder=opened.path,
-            input_spec=opened.family.input,
-        )
+        subject = f"derive {configuration.name}"
+        graph = derive_configuration(opened, configuration, base=base, subject=subject)
         (folder / configuration.name).mkdir(exist_ok=True)
         save_graph(graph, folder / configuration.name / MODEL)
         costs[configuration.name] = cost_of(graph).macs

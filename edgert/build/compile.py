@@ -19,7 +19,7 @@ from edgert.artifacts import (
 )
 from edgert.backends.base import Backend
 from edgert.build.check import check_graph, static_model
-from edgert.build.derive import LOSSLESS, derive, files_of
+from edgert.build.derive import LOSSLESS, derive_configuration, files_of
 from edgert.build.graph_report import Parent
 from edgert.build.pack import pack_weights
 from edgert.errors import ArtifactError, PreconditionError
@@ -110,13 +110,8 @@ def _fill(
     for index, configuration in enumerate(configurations):
         progress(index, total, f"compile {configuration.name}")
         place = f"{folder.path / 'family.yaml'} at configurations[{index}]"
-        graph = derive(
-            base,
-            configuration.edits,
-            subject=f"derive {configuration.name}, {place}",
-            folder=folder.path,
-            input_spec=folder.family.input,
-        )
+        subject = f"derive {configuration.name}, {place}"
+        graph = derive_configuration(folder, configuration, base=base, subject=subject)
         costs.append(cost_of(graph))
         derived = _derived_path(staging, configuration)
         save_graph(graph, derived, weights=f"{derived.stem}.weights")

@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
+from edgert.artifacts import FamilyFolder
 from edgert.errors import BuildError, CalibrationError, SurgeryError
-from edgert.records import Edit, InputSpec
+from edgert.records import Configuration, Edit, InputSpec
 from edgert.surgery.graph import Graph
 
 # An edit's name in YAML is its function's name; its parameters are the keyword arguments.
@@ -22,7 +23,7 @@ EDITS = {
     "narrow_groups": "edgert.surgery.narrow_channels",
     "prune_tokens": "edgert.surgery.prune_tokens",
     "merge_keys": "edgert.surgery.merge_keys",
-    "compensate": "edgert.calibration.inline",
+    "compensate": "edgert.calibration.edits",
     "channels_first": "edgert.surgery.channels_first",
 }
 # These change no output beyond rounding: what comes of them is still the full model, and builds
@@ -75,6 +76,29 @@ def derive(
         if all(next(iter(done)) in LOSSLESS for done in edits[: index + 1]):
             reference = graph
     return graph
+
+
+def derive_configuration(
+    folder: FamilyFolder, configuration: Configuration, *, base: Graph, subject: str
+) -> Graph:
+    """Apply a family's edits as its folder and its input want them.
+
+    Args:
+        folder: The family; paths in its edits are relative to it.
+        configuration: One of its configurations.
+        base: Its base graph, loaded; unchanged.
+        subject: What is derived, for error lines.
+
+    Raises:
+        EdgertError: As `derive`.
+    """
+    return derive(
+        base,
+        configuration.edits,
+        subject=subject,
+        folder=folder.path,
+        input_spec=folder.family.input,
+    )
 
 
 def files_of(edits: Sequence[Edit], folder: Path) -> list[Path]:

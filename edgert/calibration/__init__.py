@@ -1,5 +1,6 @@
 """Unlabelled frames make up for what an edit took away: closed form, no gradient, no label.
 
+frames        calibration frames from a folder
 activations   values inside a graph, computed one part after another
 reference     the frames, and what the full model computes on them
 sites         where an edited graph can be fitted to the full one
@@ -9,4 +10,5 @@ fit           the fits of one configuration, in graph order
 elimination   which features a map can best do without
 ranking       which channels of each group matter least
 batchnorm     statistics of normalisations, measured anew
+edits         the edit `compensate`, as family.yaml writes it
 """

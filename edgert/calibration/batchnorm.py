@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgert.calibration.activations import Activations
-from edgert.calibration.sites import changed_nodes
 from edgert.surgery.compensate import with_numbers
 from edgert.surgery.graph import Graph, add_initializer, constant_array
 
@@ -63,12 +62,16 @@ def recalibrate_batchnorm(
     return with_numbers(graph, rounded, subject="recalibrate batchnorm"), rounded
 
 
-def batchnorm_sites(graph: Graph, reference: Graph, refitted: set[Any]) -> list[BatchNormSite]:
+def batchnorm_sites(graph: Graph, changed: set[Any], refitted: set[Any]) -> list[BatchNormSite]:
     """The normalisations to measure anew: their input changed, and is not itself fitted.
 
     A value that was fitted to the reference's has the statistics that the reference had.
+
+    Args:
+        graph: The edited graph.
+        changed: Its nodes that `changed_nodes` gives.
+        refitted: Its values that are fitted.
     """
-    changed = changed_nodes(graph, reference)
     return [
         BatchNormSite(node)
         for node in graph.nodes

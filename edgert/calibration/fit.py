@@ -24,7 +24,14 @@ from edgert.calibration.batchnorm import BatchNormSite, batchnorm_sites, measure
 from edgert.calibration.reference import Reference
 from edgert.calibration.ridge import Moments, diagonal_ridge, explained_error, ridge
 from edgert.calibration.sampling import read_features
-from edgert.calibration.sites import ScaleSite, Site, find_sites, scale_sites, to_rows
+from edgert.calibration.sites import (
+    ScaleSite,
+    Site,
+    changed_nodes,
+    find_sites,
+    scale_sites,
+    to_rows,
+)
 from edgert.surgery.compensate import with_numbers
 from edgert.surgery.graph import Graph
 from edgert.surgery.refit import set_numbers, takes_bias
@@ -105,10 +112,11 @@ def fit_compensation(
 
 def _ordered(graph: Graph, reference: Graph) -> list[Any]:
     """Every site, in graph order."""
-    linear = find_sites(graph, reference)
+    changed = changed_nodes(graph, reference)  # compares all weights: once is enough
+    linear = find_sites(graph, reference, changed)
     refitted = {site.target for site in linear}
     found: list[Any] = [*linear, *scale_sites(graph, reference)]
-    found += batchnorm_sites(graph, reference, refitted)
+    found += batchnorm_sites(graph, changed, refitted)
     place = {node.name: index for index, node in enumerate(graph.nodes)}
     return sorted(found, key=lambda site: place[site.name])
 

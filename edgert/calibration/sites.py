@@ -103,10 +103,16 @@ class ScaleSite:
             node.replace_input_with(1, add_initializer(graph, f"{node.name}.fitted", shaped))
 
 
-def find_sites(graph: Graph, reference: Graph) -> list[Site]:
-    """The sites of an edited graph whose input is no longer what it was, in graph order."""
+def find_sites(graph: Graph, reference: Graph, changed: set[Any] | None = None) -> list[Site]:
+    """The sites of an edited graph whose input is no longer what it was, in graph order.
+
+    Args:
+        graph: The edited graph.
+        reference: The full one.
+        changed: What `changed_nodes` gives for the two, where that is known already.
+    """
     known = {node.name: node for node in reference.nodes}
-    changed = changed_nodes(graph, reference)
+    changed = changed_nodes(graph, reference) if changed is None else changed
     found = []
     for node in graph.nodes:
         linear = linear_map(node) if node in changed else None

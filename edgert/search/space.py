@@ -136,7 +136,7 @@ def find_space(
 
 def levels_of(group: ChannelGroup, align: int) -> tuple[int, ...]:
     """Numbers of units kept, eighths of all, in multiples that `align` channels make."""
-    units, multiple = _units(group), align // math.gcd(align, _unit(group))
+    units, multiple = group.units, align // math.gcd(align, group.unit)
     kept = [max(1, round(units * n / 8 / multiple)) * multiple for n in EIGHTHS]
     return tuple(dict.fromkeys(level for level in kept if level < units))
 
@@ -185,12 +185,4 @@ class _Finder:
         narrow = narrow_channels(self.graph, group=group.name, keep=levels[-1])
         if cost_of(narrow).macs >= self._macs:
             return None
-        return Knob(f"{CHANNELS}{group.name}", levels, _units(group))
-
-
-def _unit(group: ChannelGroup) -> int:
-    return group.unit
-
-
-def _units(group: ChannelGroup) -> int:
-    return group.units
+        return Knob(f"{CHANNELS}{group.name}", levels, group.units)

@@ -86,7 +86,7 @@ def write_new_family(
             shutil.copyfile(work / fitted_path(found.key), staging / places[found.key])
         shutil.copyfile(work / RANKING, staging / RANKING)
         written = _family_of(family, result, dataset=dataset, places=places, ranking=RANKING)
-        _check(staging, family, written, result, work)
+        _finish_and_check(staging, family, written, result, work)
         save_family(staging / "family.yaml", written)
     return target / "family.yaml"
 
@@ -117,7 +117,7 @@ def replace_family(
         for found in result.frontier
     }
     written = _family_of(family, result, dataset=dataset, places=places, ranking=ranking)
-    _check(folder, family, written, result, work)
+    _finish_and_check(folder, family, written, result, work)
     save_family(folder / "family.yaml", written)
     for path in (folder / _FITTED).glob("*.npz"):
         if f"{_FITTED}/{path.name}" not in places.values():
@@ -182,7 +182,7 @@ def _accuracy(result: SearchResult, found: Found, dataset: str) -> Accuracy | No
     )
 
 
-def _check(
+def _finish_and_check(
     folder: Path, family: FamilyFolder, written: Family, result: SearchResult, work: Path
 ) -> None:
     """Derive each configuration as it is written, finish its edits, compare what it computes."""

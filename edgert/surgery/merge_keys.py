@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 
 from edgert.errors import PreconditionError
+from edgert.surgery.asked_names import ATTENTIONS, check_names
 from edgert.surgery.attention import find_attentions
-from edgert.surgery.attention_names import check_names
 from edgert.surgery.graph import Graph, add_initializer, finished, static_shape
 from edgert.surgery.graph_view import GraphView
 from edgert.surgery.key_grid import KeySource, key_source
@@ -58,7 +58,7 @@ def merge_keys(graph: Graph, *, sites: Sequence[MergingSite]) -> Graph:
     """
     windows = {site.attention: site.window for site in sites}
     known = find_attentions(graph, GraphView(graph))
-    check_names(_SUBJECT, [site.attention for site in sites], [a.name for a in known])
+    check_names(_SUBJECT, [site.attention for site in sites], [a.name for a in known], ATTENTIONS)
     merged = graph.copy()
     for name in (attention.name for attention in known if attention.name in windows):
         _merge(merged, name, windows[name])

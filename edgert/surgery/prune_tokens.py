@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import msgspec
 
 from edgert.errors import PreconditionError
+from edgert.surgery.asked_names import ATTENTIONS, check_names
 from edgert.surgery.attention import find_attentions
-from edgert.surgery.attention_names import check_names
 from edgert.surgery.graph import Graph, finished
 from edgert.surgery.graph_view import GraphView
 from edgert.surgery.prunable import FixedTokens, PruningPlan, pruning_plan
@@ -67,7 +67,7 @@ def prune_tokens(
     """
     keeps = {site.attention: site.keep for site in sites}
     known = find_attentions(graph, GraphView(graph))
-    check_names(_SUBJECT, [site.attention for site in sites], [a.name for a in known])
+    check_names(_SUBJECT, [site.attention for site in sites], [a.name for a in known], ATTENTIONS)
     pruned = graph.copy()
     for attention in known:
         if attention.name in keeps:

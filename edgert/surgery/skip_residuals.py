@@ -4,13 +4,11 @@ This makes shallower networks, as depth and layer dropping do, without touching 
 and naming the branches is left to `residuals`.
 """
 
-import difflib
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from edgert.errors import PreconditionError
 from edgert.optional import needs
+from edgert.surgery.asked_names import BRANCHES, check_names
 from edgert.surgery.fold import fold_static_values
 from edgert.surgery.graph import Graph, finished
 from edgert.surgery.residuals import ResidualBranch, find_residual_branches, is_sum
@@ -58,47 +56,9 @@ def chosen_branches(
     Raises:
         PreconditionError: No name is given, one is given twice, or one is not in the graph.
     """
-    _check_names(branches, subject)
     known = {branch.name: branch for branch in find_residual_branches(graph)}
-    for name in branches:
-        if name not in known:
-            raise _unknown(name, known, subject)
+    check_names(subject, branches, list(known), BRANCHES)
     return [known[name] for name in branches]
-
-
-def _check_names(branches: Sequence[str], subject: str) -> None:
-    if isinstance(branches, str) or not branches:
-        raise PreconditionError(
-            subject,
-            expected="a list of one branch name or more",
-            got=f"{branches!r}" if isinstance(branches, str) else "none",
-            advice="Name the branches to drop, or leave this edit out to keep them all",
-        )
-    twice = [name for name, count in Counter(branches).items() if count > 1]
-    if twice:
-        raise PreconditionError(
-            subject,
-            expected="each branch once",
-            got=f"{', '.join(twice)} more than once",
-            advice="Remove the repeated name",
-        )
-
-
-def _unknown(name: str, known: dict[str, ResidualBranch], subject: str) -> PreconditionError:
-    if not known:
-        return PreconditionError(
-            f"{subject} {name}",
-            expected="a graph with residual branches",
-            got="one without any",
-            advice="Leave this edit out",
-        )
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.0)
-    return PreconditionError(
-        f"{subject} {name}",
-        expected=f"one of the graph's {len(known)} residual branches",
-        got="a name that none has",
-        advice=f"Correct it; the nearest are {', '.join(near)}",
-    )
 
 
 def _without_operands(graph: Graph, node: Any, going: set[str]) -> None:
