@@ -5,6 +5,7 @@
     ├── SettingsError
     ├── MissingDependencyError       names the extra that brings the package
     ├── ArtifactError                family.yaml, manifest, profile, weights, hashes
+    │   └── UntrustedError           others may have changed it, or nobody trusted signed it
     ├── SurgeryError
     │   ├── PreconditionError        the graph does not have what the edit needs
     │   └── PostconditionError       the edit ran and left something wrong
@@ -18,7 +19,8 @@
     │   ├── SourceUnavailableError
     │   └── SensorReadError
     ├── NoFeasibleConfigurationError
-    └── VideoError
+    ├── VideoError
+    └── ServiceBusyError             a daemon has enough to do; try again later
 
 Programmer misuse is a ValueError or TypeError, never one of these.
 """
@@ -56,6 +58,10 @@ class MissingDependencyError(EdgertError):
 
 class ArtifactError(EdgertError):
     """A file under engines/ or profiles/ is missing, damaged or out of date."""
+
+
+class UntrustedError(ArtifactError):
+    """Engines that others may have changed, or that nobody who is trusted signed."""
 
 
 class SurgeryError(EdgertError):
@@ -112,3 +118,7 @@ class NoFeasibleConfigurationError(EdgertError):
 
 class VideoError(EdgertError):
     """A video source or sink failed."""
+
+
+class ServiceBusyError(EdgertError):
+    """A daemon that runs has enough to do; the same request may be taken a moment later."""

@@ -1,14 +1,20 @@
 """Fixtures that more than one room's tests use."""
 
+import signal
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.tiny_family import make_tiny_family
 
+# A shell starts what it puts in the background with Ctrl-C ignored, and programs that tests start
+# would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # Examples are not timed: a machine that is busy with something else would fail them.
-settings.register_profile("edgert", deadline=None)
+settings.register_profile("edgert", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("edgert")
 
 PROJECT = Path(__file__).resolve().parent.parent

@@ -12,14 +12,22 @@ from edgert.records import Accuracy, BaseModel, Configuration, Family, InputSpec
 
 LABELS = ["sky", "road", "car"]
 INPUT_SHAPE = (1, 3, 24, 32)
-_CHANNELS = 8
 
 
-def tiny_model(seed: int = 0) -> onnx.ModelProto:
-    """A stem of stride 4, three residual blocks, and a head of two linear maps at two sizes.
+def tiny_model(
+    seed: int = 0,
+    *,
+    channels: int = 8,
+    size: tuple[int, int] = INPUT_SHAPE[2:],
+    stride: int = 4,
+    classes: int = len(LABELS),
+    names: tuple[str, str] = ("pixel_values", "logits"),
+) -> onnx.ModelProto:
+    """A stem, three residual blocks, and a head of two linear maps at two sizes.
 
-    Input "pixel_values" (1, 3, 24, 32), output "logits" (1, 3, 6, 8).
+    Input "pixel_values" (1, 3, 24, 32), output "logits" (1, 3, 6, 8), if nothing else is asked.
     """
+    rows, columns = size[0] // stride, size[1] // stride
     random = np.random.default_rng(seed)
     nodes: list[onnx.NodeProto] = []
     weights: list[onnx.TensorProto] = []
@@ -40,30 +48,35 @@ def tiny_model(seed: int = 0) -> onnx.ModelProto:
         bias = weight(f"{scope}.bias", out)
         return add("Conv", scope, [x, kernel, bias], kernel_shape=[k, k], **attributes)
 
-    x = conv("stem", "pixel_values", _CHANNELS, 3, 4, strides=[4, 4])
+    x = conv("stem", names[0], channels, 3, stride, strides=[stride] * 2)
     for block in (1, 2, 3):
         scope = f"block{block}.mix"
-        y = add("Relu", f"{scope}.a", [conv(f"{scope}.in", x, 16, _CHANNELS, 3, pads=[1] * 4)])
-        x = add("Add", f"block{block}", [x, conv(f"{scope}.out", y, _CHANNELS, 16)])
-    small = add("Relu", "down.act", [conv("down", x, _CHANNELS, _CHANNELS, 2, strides=[2, 2])])
-    near = conv("head.linear1", x, 16, _CHANNELS)
-    far = conv("head.linear2", small, 16, _CHANNELS)
-    weights.append(numpy_helper.from_array(np.array([1, 16, 6, 8], np.int64), "head.size"))
+        y = add("Relu", f"{scope}.a", [conv(f"{scope}.in", x, 16, channels, 3, pads=[1] * 4)])
+        x = add("Add", f"block{block}", [x, conv(f"{scope}.out", y, channels, 16)])
+    small = add("Relu", "down.act", [conv("down", x, channels, channels, 2, strides=[2, 2])])
+    near = conv("head.linear1", x, 16, channels)
+    far = conv("head.linear2", small, 16, channels)
+    weights.append(
+        numpy_helper.from_array(np.array([1, 16, rows, columns], np.int64), "head.size")
+    )
     up = add(
         "Resize", "head.up", [far, "", "", "head.size"],
         mode="linear", coordinate_transformation_mode="half_pixel",
     )  # fmt: skip
     joined = add("Concat", "head.join", [up, near], axis=1)
     fused = add("Relu", "head.act", [conv("head.fuse", joined, 16, 32)])
-    kernel, bias = weight("head.predict.weight", 3, 16, 1, 1), weight("head.predict.bias", 3)
+    kernel, bias = (
+        weight("head.predict.weight", classes, 16, 1, 1),
+        weight("head.predict.bias", classes),
+    )
     nodes.append(
-        helper.make_node("Conv", [fused, kernel, bias], ["logits"], name="head.predict/Conv")
+        helper.make_node("Conv", [fused, kernel, bias], [names[1]], name="head.predict/Conv")
     )
     graph = helper.make_graph(
         nodes,
         "tiny",
-        [helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, INPUT_SHAPE)],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, (1, 3, 6, 8))],
+        [helper.make_tensor_value_info(names[0], TensorProto.FLOAT, (1, 3, *size))],
+        [helper.make_tensor_value_info(names[1], TensorProto.FLOAT, (1, classes, rows, columns))],
         weights,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)

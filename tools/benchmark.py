@@ -23,10 +23,15 @@ from edgert.backends.cpu import cpu_identity
 from edgert.errors import EdgertError, UsageError
 
 BENCHMARKS = {
+    "daemon": "an idle daemon: memory, time to READY, processor time",
+    "control": "what a decision takes, per frame, with all limits on",
+    "energy": "how far energy per inference is off, how honest its interval is; Zeus beside it",
     "loop": "what the frame loop costs over a bare loop that does the same work",
     "merge": "how much faster merge_linear makes a model, and how equal its outputs stay",
     "pool": "memory of engines that are resident together, and what a switch takes",
     "prune": "edgert beside onnxsim's pruning and plain skipping, same model and frames",
+    "shadow": "agreement by shadow runs against the truth, and what they take",
+    "streams": "what a turn of the loop of several streams costs, and what an idle one does",
 }
 
 

@@ -16,10 +16,10 @@ from typing import Any
 
 from edgert.artifacts import load_family
 from edgert.backends import open_backend
-from edgert.cli.families import open_built
 from edgert.clock import MonotonicClock
 from edgert.control import open_controller
 from edgert.emulator.board import EmulatedBoard, loads_from_profile, read_board_spec
+from edgert.opening.families import open_built
 from edgert.optional import needs
 from edgert.pool import Pool
 from edgert.preprocess import Preprocessor

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgert.backends import open_backend
-from edgert.backends.base import Session
+from edgert.backends.base import Session, load_own
 from edgert.errors import UsageError
 from edgert.surgery.channels_first import channels_first
 from edgert.surgery.cost import cost_of
@@ -60,8 +60,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         save_graph(merged, folder / "merged.onnx", weights="merged.weights")
         backend.compile(arguments.model, folder / "exported-engine.onnx")
         backend.compile(folder / "merged.onnx", folder / "merged-engine.onnx")
-        exported_session = backend.load(folder / "exported-engine.onnx")
-        merged_session = backend.load(folder / "merged-engine.onnx")
+        exported_session = load_own(backend, folder / "exported-engine.onnx")
+        merged_session = load_own(backend, folder / "merged-engine.onnx")
         difference = _difference(exported_session, merged_session)
         rounds = _rounds(exported_session, merged_session, arguments.rounds)
     quiet = [(a, b) for a, b, others in rounds if others <= arguments.quiet]

@@ -1,9 +1,14 @@
-"""Memory of engines that are resident together, and what a switch between them takes.
+"""Memory of engines that are resident together, and what switching and loading ahead take.
 
 Memory is the proportional set size (PSS) of a fresh process in which each engine has run a few
 times, against the same graphs in sessions of onnxruntime with its defaults. A switch is measured
 as what the frame after it takes over the engine's next frame; frames scatter without a switch
 too, so what the third frame takes over the second is printed beside it.
+
+What the pool's plan says beforehand is compared with what the process grew by. Its first engine
+brings the activations too, which this backend can't state and the plan doesn't count, so what the
+others add is given by itself. Loading ahead is measured with room for the cheapest engine and one
+more: the cheapest runs frame after frame, in turns with and without another one being loaded.
 """
 
 import argparse
@@ -24,9 +29,11 @@ import numpy as np
 from edgert.artifacts import BuiltSet, load_built, load_family
 from edgert.backends import open_backend
 from edgert.errors import UsageError
-from edgert.pool import Pool
+from edgert.pool import Pool, plan_built
 from edgert.units import text_from_bytes, text_from_duration
 
+_AHEAD = 2  # engines there is room for where loading ahead is measured
+_PATIENCE_S = 60.0
 _SAME = 1e-4  # of the largest output: one engine's runs differ by less, two engines' by far more
 
 
@@ -39,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--runs", type=int, default=3, metavar="N", help="of each engine (3)")
     parser.add_argument("--switches", type=int, default=40, metavar="N", help="to measure (40)")
+    parser.add_argument(
+        "--loads", type=int, default=20, metavar="N", help="ahead, to measure (20)"
+    )
     parser.add_argument("--threads", type=int, metavar="N", help="of an engine (every core)")
 
 
@@ -55,20 +65,26 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
                 got=str(len(graphs)),
                 advice="List them in the order of the manifest",
             )
+        one = _in_fresh_process(_pool_memory, built, 1, threads, runs)
+        every = _in_fresh_process(_pool_memory, built, None, threads, runs)
         memory = {
-            "pool_one_bytes": _in_fresh_process(_pool_memory, built, 1, threads, runs),
-            "pool_all_bytes": _in_fresh_process(_pool_memory, built, None, threads, runs),
+            "pool_one_bytes": one["after_bytes"],
+            "pool_all_bytes": every["after_bytes"],
             "plain_one_bytes": _in_fresh_process(_plain_memory, graphs[:1], threads, runs),
             "plain_all_bytes": _in_fresh_process(_plain_memory, graphs, threads, runs),
         }
     return {
         "backend": built.manifest.built_for,
         "engines": [engine.name for engine in built.manifest.engines],
-        "weights_bytes": built.weights_path.stat().st_size,
+        "weights_bytes": built.weights_path.stat().st_size if built.weights_path else 0,
         "runs": runs,
         "threads": threads,
         "memory": memory,
+        "planned": {"one": one, "all": every},
         "switching": _in_fresh_process(_switching, built, threads, arguments.switches),
+        "load_ahead": _in_fresh_process(_load_ahead, built, threads, arguments.loads)
+        if len(built.manifest.engines) > _AHEAD
+        else None,
     }
 
 
@@ -97,8 +113,52 @@ def text_from(result: dict[str, Any]) -> str:
             f"p95 {switching['no_switch_p95_ratio']:+.1%}",
             f"frames lost                {switching['frames_lost']} of {switching['frames']}, "
             f"{switching['switches']} switches",
+            "",
+            *_planned_lines(result["planned"], count),
+            *_load_ahead_lines(result["load_ahead"], count),
         ]
     )
+
+
+def _planned_lines(planned: dict[str, Any], count: int) -> list[str]:
+    """The plan's figures beside what the process grew by."""
+    lines = [f"{'memory':<27}{'planned':>12}{'measured':>12}"]
+    one, every = (
+        {
+            "planned": planned[key]["planned_bytes"],
+            "measured": planned[key]["after_bytes"] - planned[key]["before_bytes"],
+        }
+        for key in ("one", "all")
+    )
+    for label, row in (
+        ("one engine", one),
+        (f"{count} engines", every),
+        ("what the others add", {key: every[key] - one[key] for key in one}),
+    ):
+        cells = "".join(f"{text_from_bytes(row[key]):>12}" for key in ("planned", "measured"))
+        lines.append(f"{label:<27}{cells}")
+    return lines
+
+
+def _load_ahead_lines(found: dict[str, Any] | None, count: int) -> list[str]:
+    if found is None:
+        return []
+    return [
+        "",
+        f"with room for {_AHEAD} of {count}         planned "
+        f"{text_from_bytes(found['planned_bytes'])}, measured "
+        f"{text_from_bytes(found['grown_bytes'])} when opened, "
+        f"{text_from_bytes(found['grown_after_bytes'])} after {found['loads']} loads",
+        f"a load takes               median {text_from_duration(found['load_median_s'])}, longest "
+        f"{text_from_duration(found['load_max_s'])}",
+        "frame of the cheapest      median "
+        f"{text_from_duration(found['quiet_median_s'])}, p95 "
+        f"{text_from_duration(found['quiet_p95_s'])} ({found['quiet_frames']} frames)",
+        "while another is loaded    median "
+        f"{text_from_duration(found['busy_median_s'])}, p95 "
+        f"{text_from_duration(found['busy_p95_s'])} ({found['busy_frames']} frames)",
+        f"frames lost                {found['frames_lost']}",
+    ]
 
 
 def _in_fresh_process(measure: Callable[..., Any], *arguments: Any) -> Any:
@@ -110,16 +170,16 @@ def _in_fresh_process(measure: Callable[..., Any], *arguments: Any) -> Any:
 def _derived(built: BuiltSet, folder: Path) -> list[Path]:
     """The graphs that the set's engines were compiled from, derived anew."""
     from edgert.build.derive import derive_configuration
+    from edgert.build.family_graphs import FamilyGraphs
     from edgert.surgery.graph import save_graph
-    from edgert.surgery.load import load_graph
 
     family = load_family(built.path.parent.parent)
-    base = load_graph(family.graph_path)
+    graphs = FamilyGraphs(family)
     paths = []
     for configuration in family.family.configurations:
         path = folder / f"{configuration.name}.onnx"
         subject = f"derive {configuration.name}"
-        graph = derive_configuration(family, configuration, base=base, subject=subject)
+        graph = derive_configuration(family, configuration, base=graphs, subject=subject)
         save_graph(graph, path, weights=f"{configuration.name}.weights")
         paths.append(path)
     return paths
@@ -128,16 +188,78 @@ def _derived(built: BuiltSet, folder: Path) -> list[Path]:
 # ---------------------------------------------------------------- in a process of its own
 
 
-def _pool_memory(built: BuiltSet, count: int | None, threads: int | None, runs: int) -> int:
+def _pool_memory(
+    built: BuiltSet, count: int | None, threads: int | None, runs: int
+) -> dict[str, int]:
+    """Before the pool is opened, after it ran, and what its plan says."""
     manifest = msgspec.structs.replace(built.manifest, engines=built.manifest.engines[:count])
     backend = open_backend(manifest.backend, threads=threads)
-    with Pool.open(BuiltSet(built.path, manifest), backend) as pool:
+    backend.identity()  # the runtime itself is loaded, and no part of the plan
+    before_bytes = _pss_bytes()
+    with Pool.open(BuiltSet(built.path, manifest), backend, all_resident=True) as pool:
         frame = _frame(pool.input.shape)
         for name in pool.names:
             pool.activate(name)
             for _ in range(runs):
                 pool.run(frame)
-        return _pss_bytes()
+        return {
+            "before_bytes": before_bytes,
+            "after_bytes": _pss_bytes(),
+            "planned_bytes": pool.plan.needed_bytes if pool.plan else 0,
+        }
+
+
+def _load_ahead(built: BuiltSet, threads: int | None, loads: int) -> dict[str, Any]:
+    """The cheapest engine's frames in turns with and without another one being loaded."""
+    backend = open_backend(built.manifest.backend, threads=threads)
+    backend.identity()
+    before_bytes = _pss_bytes()
+    whole = plan_built(built, backend, memory_bytes=None)
+    dearest = sorted((cost.own_bytes for cost in whole.costs), reverse=True)
+    budget_bytes = whole.shared.all_bytes + sum(dearest[:_AHEAD])
+    quiet_s: list[float] = []
+    busy_s: list[float] = []
+    loads_s: list[float] = []
+    lost = 0
+    with Pool.open(built, backend, memory_bytes=budget_bytes) as pool:
+        frame, cheapest = _frame(pool.input.shape), pool.names[-1]
+        pool.activate(cheapest)
+        pool.wait(_PATIENCE_S)
+        expected = pool.run(frame).copy()
+        grown_bytes = _pss_bytes() - before_bytes
+
+        def run_frame(times_s: list[float]) -> None:
+            nonlocal lost
+            taken_s, answer = _timed(pool.run, frame)
+            times_s.append(taken_s)
+            lost += not np.abs(answer - expected).max() <= _SAME * np.abs(expected).max()
+
+        for turn in range(loads):
+            for _ in range(5):
+                run_frame(quiet_s)
+            name = pool.names[turn % (len(pool.names) - _AHEAD)]  # none that is there already
+            start_s = time.perf_counter()
+            while pool.activate(name) == cheapest and not pool.failures:
+                run_frame(busy_s)
+            loads_s.append(time.perf_counter() - start_s)
+            pool.wait(_PATIENCE_S)
+            pool.activate(cheapest)
+            pool.wait(_PATIENCE_S)
+        return {
+            "planned_bytes": pool.plan.needed_bytes if pool.plan else 0,
+            "grown_bytes": grown_bytes,
+            "grown_after_bytes": _pss_bytes() - before_bytes,
+            "loads": loads,
+            "load_median_s": statistics.median(loads_s),
+            "load_max_s": max(loads_s),
+            "quiet_median_s": statistics.median(quiet_s),
+            "quiet_p95_s": float(np.quantile(quiet_s, 0.95)),
+            "quiet_frames": len(quiet_s),
+            "busy_median_s": statistics.median(busy_s),
+            "busy_p95_s": float(np.quantile(busy_s, 0.95)),
+            "busy_frames": len(busy_s),
+            "frames_lost": int(lost),
+        }
 
 
 def _plain_memory(graphs: Sequence[Path], threads: int | None, runs: int) -> int:
@@ -161,7 +283,8 @@ def _switching(built: BuiltSet, threads: int | None, switches: int) -> dict[str,
     """Three frames after each of many switches, compared in pairs as the load may change."""
     order = random.Random(0)
     activations, after, without, lost = [], [], [], 0
-    with Pool.open(built, open_backend(built.manifest.backend, threads=threads)) as pool:
+    backend = open_backend(built.manifest.backend, threads=threads)
+    with Pool.open(built, backend, all_resident=True) as pool:
         frame = _frame(pool.input.shape)
         answers: dict[str, Any] = {}
         for name in pool.names:

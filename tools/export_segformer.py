@@ -1,117 +1,58 @@
 """Export a Hugging Face SegFormer checkpoint as the base model of a family.
 
     python tools/export_segformer.py CHECKPOINT -o engines/NAME --height 360 --width 480
+    python tools/export_segformer.py --fill engines/segformer-b2-ade20k
+    python tools/export_segformer.py --fill FAMILY --checkpoint FOLDER b1=FOLDER b0=FOLDER
 
 CHECKPOINT is a folder with config.json and model.safetensors, in the key names of any generation
 of transformers. What is written: base.onnx and base.weights in the papers' names, family.yaml
 with one configuration, and README.md, the model card. The graph is compared with the checkpoint's
-own outputs first; where they differ nothing is written. Needs `pip install 'edgert[export]'`, and
+own outputs first; where they differ nothing is written.
+
+--fill fills a family that was written down without weights, from checkpoints' folders or, without
+--checkpoint, from the hub by the names in family.yaml, after their licence was shown and accepted
+(export_segformer_fill.py). Needs `pip install 'edgert[export]'`, and
 for --dataset also the extra `video`.
 """
 
 import argparse
+import os
 import sys
-import tempfile
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from export_segformer_fill import fill
+from family_folder import check_new_family
 from numpy.typing import NDArray
+from one_line import status_of
 
 from edgert.artifacts import save_family, sha256_from_file, staged_folder, write_atomically
 from edgert.backends.onnxruntime import reference_session
-from edgert.errors import ArtifactError, EdgertError, UsageError, VerificationError
+from edgert.errors import ArtifactError, UsageError
 from edgert.families.segformer import edits
 from edgert.families.segformer_checkpoint import Checkpoint, read_checkpoint
-from edgert.families.segformer_names import (
-    INPUT_NAME,
-    OUTPUT_NAME,
-    with_paper_names,
+from edgert.families.segformer_export import (
+    OPSETS,
+    largest_difference_ratio,
+    random_inputs,
+    write_graph,
 )
-from edgert.optional import needs
+from edgert.families.segformer_names import INPUT_NAME, OUTPUT_NAME
 from edgert.preprocess import Preprocessor
 from edgert.profiling.accuracy import measure_miou
 from edgert.profiling.dataset import LabelledFrames, open_labelled_frames
 from edgert.records import Accuracy, BaseModel, Configuration, Family, InputSpec
-from edgert.surgery.graph import save_graph
-from edgert.surgery.load import load_graph
 
 Array = NDArray[Any]
 
-LARGEST_DIFFERENCE_RATIO = 1e-5  # of the largest logit; float32 sums taken in another order
-OPSETS = range(17, 21)  # below 17 LayerNormalization is no operator; TorchScript ends at 20
 
-
-# ---------------------------------------------------------------- exporting
-
-
-def write_graph(checkpoint: Checkpoint, path: Path, *, opset: int) -> None:
-    """Export, rename and write base.onnx with base.weights beside it.
-
-    TorchScript's exporter, not dynamo's: it writes opset 17 to 20 without converting, and 416
-    nodes instead of 434 for B0 (torch 2.13) because attention needs fewer reshapes.
-    """
-    torch = needs("torch", "export", "to export the model")
-
-    class Logits(torch.nn.Module):  # type: ignore[misc, name-defined]
-        """The model with its logits as the one output."""
-
-        def __init__(self, model: Any) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, pixel_values: Any) -> Any:
-            return self.model(pixel_values).logits
-
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of tracing fixed shapes, which is what is wanted here
-        exported = Path(folder) / "exported.onnx"
-        torch.onnx.export(
-            Logits(checkpoint.model).eval(),  # the exporter puts this mode back on all parts
-            (torch.zeros(checkpoint.input.shape),),
-            str(exported),
-            opset_version=opset,
-            input_names=[INPUT_NAME],
-            dynamo=False,
-        )
-        graph = with_paper_names(load_graph(exported))
-    graph.model.producer_name, graph.model.producer_version = "edgert", None
-    graph.model.graph.name = "segformer"
-    save_graph(graph, path, weights=f"{path.stem}.weights")
-
-
-def largest_difference_ratio(
-    graph: Path, checkpoint: Checkpoint, inputs: Sequence[Array]
-) -> float:
-    """Largest |graph - checkpoint| over the largest |logit|, the worst of all inputs.
-
-    Raises:
-        VerificationError: It is above 1e-5.
-    """
-    session = reference_session(graph)
-    ratios = []
-    for tensor in inputs:
-        expected = checkpoint.logits(tensor)
-        (got,) = session.run({INPUT_NAME: tensor}).values()
-        ratios.append(float(np.abs(got - expected).max() / np.abs(expected).max()))
-    session.close()
-    worst = float(np.max(ratios))  # NaN where one of them is
-    if not worst <= LARGEST_DIFFERENCE_RATIO:
-        raise VerificationError(
-            f"compare the exported graph with {checkpoint.name}",
-            expected=f"logits within {LARGEST_DIFFERENCE_RATIO:.0e} of the largest",
-            got=f"{worst:.1e}",
-            advice="Nothing was written; try another opset and report this with the checkpoint",
-        )
-    return worst
+# ---------------------------------------------------------------- checking
 
 
 def parity_inputs(spec: InputSpec, frames: LabelledFrames | None) -> list[Array]:
     """Three seeded random inputs, and up to three frames where there are any."""
-    random = np.random.default_rng(0)
-    inputs: list[Array] = [random.standard_normal(spec.shape, np.float32) for _ in range(3)]
+    inputs = random_inputs(spec)
     if frames is not None:
         prepare = Preprocessor(spec)
         picked = LabelledFrames(frames.pairs[:: max(1, len(frames) // 3)][:3])
@@ -157,14 +98,9 @@ def export(options: argparse.Namespace) -> str:
         EdgertError: The checkpoint, the parity or the output folder is not what it should be.
     """
     output: Path = options.output
-    if output.exists():
-        raise UsageError(
-            f"write {output}",
-            expected="a folder that is not there yet",
-            got="one that is",
-            advice="Remove it or name another with -o",
-        )
-    checkpoint = read_checkpoint(options.checkpoint, options.height, options.width)
+    name = options.name or Path(os.path.abspath(output)).name
+    check_new_family(output, name)
+    checkpoint = read_checkpoint(options.folder, options.height, options.width)
     frames = open_labelled_frames(options.dataset) if options.dataset else None
     accuracy = None
     with staged_folder(output) as folder:
@@ -177,7 +113,7 @@ def export(options: argparse.Namespace) -> str:
             accuracy = measured_accuracy(graph, checkpoint, frames, named, options.ignore_label)
         family = Family(
             format=1,
-            name=options.name or output.name,
+            name=name,
             task="segmentation",
             base=BaseModel(
                 graph=graph.name,
@@ -212,7 +148,7 @@ def card(family: Family, options: argparse.Namespace, parity: str) -> str:
         score = f"{measured.value:.2%} on {measured.frames} frames of {measured.dataset}"
     return f"""# {family.name}
 
-SegFormer for segmentation, exported from the checkpoint `{options.checkpoint.resolve().name}`
+SegFormer for segmentation, exported from the checkpoint `{options.folder.resolve().name}`
 by `tools/export_segformer.py`, opset {options.opset}.
 
 | | |
@@ -231,28 +167,79 @@ To make it again: `python tools/export_segformer.py CHECKPOINT -o FOLDER {size} 
 """.replace("\\\n", "")
 
 
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description="Export a SegFormer checkpoint as a family, or fill a family without weights."
+    )
+    parser.add_argument(
+        "folder", nargs="?", type=Path, metavar="CHECKPOINT",
+        help="folder with config.json and model.safetensors, for a new family",
+    )  # fmt: skip
+    new = parser.add_argument_group("a new family")
+    new.add_argument("-o", "--output", type=Path, help="new folder: engines/NAME")
+    new.add_argument("--name", help="the family's name; the output folder's by default")
+    new.add_argument("--height", type=int, help="rows of the input")
+    new.add_argument("--width", type=int, help="columns of the input")
+    new.add_argument("--dataset", type=Path, help="folder with images/ and labels/ for mIoU")
+    new.add_argument("--dataset-name", help='what to call it: "CamVid val"')
+    new.add_argument("--ignore-label", type=int, help="label of pixels that do not count")
+    filled = parser.add_argument_group("a family that is to be filled")
+    filled.add_argument("--fill", type=Path, metavar="FAMILY", help="its folder")
+    filled.add_argument(
+        "--checkpoint", nargs="+", default=[], metavar="[NAME=]FOLDER",
+        help="checkpoints' folders: of the base model, and NAME=FOLDER of each scaled one "
+        "(default: fetched from the hub by the names in family.yaml)",
+    )  # fmt: skip
+    filled.add_argument(
+        "--accept-license", action="store_true",
+        help="the licence, which is shown all the same, was read and is accepted",
+    )  # fmt: skip
+    filled.add_argument("--endpoint", metavar="URL", help="of the hub (default: huggingface.co)")
+    filled.add_argument(
+        "--cache", type=Path, metavar="FOLDER",
+        help="where what is fetched is kept (default: the hub library's own)",
+    )  # fmt: skip
+    parser.add_argument("--opset", type=int, default=18, choices=OPSETS, help="17 to 20")
+    parser.add_argument("--license", default="", help="terms that go with the weights")
+    return parser
+
+
+def _checked(options: argparse.Namespace) -> argparse.Namespace:
+    """The flags, of which one use or the other was made."""
+    for_new = ("folder", "output", "name", "height", "width", "dataset", "ignore_label")
+    for_filled = ("checkpoint", "accept_license", "endpoint", "cache")
+    wrong = for_new if options.fill else for_filled
+    values = {name: getattr(options, name) for name in wrong}
+    given = [
+        name for name, value in values.items() if value not in (None, []) and value is not False
+    ]
+    if given:
+        flag = "CHECKPOINT" if given[0] == "folder" else f"--{given[0].replace('_', '-')}"
+        raise UsageError(
+            f"read {flag}",
+            expected="flags of a new family, or --fill and its own",
+            got="both" if options.fill else "it without --fill",
+            advice="See --help for which flags go together",
+        )
+    if not options.fill and (options.folder is None or options.output is None):
+        raise UsageError(
+            "export a checkpoint",
+            expected="its folder, and a new one with -o",
+            got="no folder" if options.folder is None else "no -o",
+            advice="Give CHECKPOINT -o FOLDER, or --fill FAMILY",
+        )
+    return options
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool; 0 done, 1 refused, 2 wrong usage."""
-    parser = argparse.ArgumentParser(description="Export a SegFormer checkpoint as a family.")
-    parser.add_argument("checkpoint", type=Path, help="folder with config.json, model.safetensors")
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, help="new folder: engines/NAME"
-    )
-    parser.add_argument("--name", help="the family's name; the output folder's by default")
-    parser.add_argument("--height", type=int, help="rows of the input")
-    parser.add_argument("--width", type=int, help="columns of the input")
-    parser.add_argument("--opset", type=int, default=18, choices=OPSETS, help="17 to 20")
-    parser.add_argument("--dataset", type=Path, help="folder with images/ and labels/ for mIoU")
-    parser.add_argument("--dataset-name", help='what to call it: "CamVid val"')
-    parser.add_argument("--ignore-label", type=int, help="label of pixels that do not count")
-    parser.add_argument("--license", default="", help="terms that go with the weights")
-    options = parser.parse_args(arguments)
-    try:
-        print(export(options))
-    except EdgertError as error:
-        print(error, file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
-    return 0
+    options = _parser().parse_args(arguments)
+
+    def run() -> None:
+        _checked(options)
+        print(fill(options) if options.fill else export(options))
+
+    return status_of(run, "", stopped="stopped; nothing was written")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgert.backends import open_backend
-from edgert.backends.base import Session
+from edgert.backends.base import Session, load_own
 from edgert.errors import BackendError
 from edgert.optional import needs
 from edgert.profiling.accuracy import measure_miou
@@ -65,7 +65,7 @@ def check(
     backend = open_backend("onnxruntime", threads=threads)
     try:
         backend.compile(Path(model), folder / ENGINE)
-        session = backend.load(folder / ENGINE)
+        session = load_own(backend, folder / ENGINE)
         shape = list(session.outputs[0].shape)
         if output_shape is not None and shape != output_shape:
             return {**counted, "invalid": f"its output is {shape}, not {output_shape}"}
@@ -138,7 +138,7 @@ def latencies(
     tensor = np.asarray(np.load(frames, mmap_mode="r")[0])
     runs = {}
     for name, engine in engines.items():
-        session = backend.load(Path(engine))
+        session = load_own(backend, Path(engine))
         runs[name] = functools.partial(session.run, {session.inputs[0].name: tensor})
     measured: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(rounds):

@@ -22,6 +22,7 @@ from edgert.artifacts import load_family
 from edgert.backends.base import Session
 from edgert.backends.onnxruntime import session_from_bytes
 from edgert.build.derive import derive, derive_configuration
+from edgert.build.family_graphs import FamilyGraphs
 from edgert.calibration.fit import fit_compensation
 from edgert.calibration.ranking import rank_units, save_ranking
 from edgert.calibration.reference import Reference
@@ -172,11 +173,11 @@ def _channels_first(graph: Graph) -> Graph:
 def configurations(folder: Path, *, family: str) -> dict[str, Any]:
     """Derive every configuration of the family, to folder/<name>/model.onnx."""
     opened = load_family(Path(family))
-    base = load_graph(opened.graph_path)
+    graphs = FamilyGraphs(opened)
     costs = {}
     for configuration in opened.family.configurations:
         subject = f"derive {configuration.name}"
-        graph = derive_configuration(opened, configuration, base=base, subject=subject)
+        graph = derive_configuration(opened, configuration, base=graphs, subject=subject)
         (folder / configuration.name).mkdir(exist_ok=True)
         save_graph(graph, folder / configuration.name / MODEL)
         costs[configuration.name] = cost_of(graph).macs

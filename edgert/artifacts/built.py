@@ -1,28 +1,43 @@
-"""A built set: manifest.json, one weights file, and an engine for each configuration."""
+"""A built set: manifest.json, and an engine for each configuration, as they lie in a folder."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgert.artifacts.files import sha256_from_file
+import msgspec
+
+from edgert.artifacts.permissions import Accounts, SystemAccounts, status_of
+from edgert.artifacts.signature import MANIFEST
+from edgert.artifacts.trust import check_files, check_folder, check_signature, read_file
 from edgert.errors import ArtifactError
-from edgert.records import EngineManifest
-from edgert.schema import record_from_json
+from edgert.records import Engine, EngineManifest
+from edgert.schema import record_from_object
+
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
 class BuiltSet:
-    """The engines of one family for one device, as they lie in a folder."""
+    """The engines of one family for one device, as they lie in a folder.
+
+    `signed_by` is the file name of the trusted key that signed the manifest, "" where none was
+    asked for.
+    """
 
     path: Path
     manifest: EngineManifest
+    signed_by: str = ""
 
     @property
-    def weights_path(self) -> Path:
-        """The weights file that all engines of the set share."""
-        return self.path / self.manifest.weights
+    def weights_path(self) -> Path | None:
+        """The weights file that all engines of the set share, where they keep theirs outside."""
+        return self.path / self.manifest.weights if self.manifest.weights else None
 
     def engine_path(self, name: str) -> Path:
+        """Where the engine of a configuration lies; errors as in `engine`."""
+        return self.path / self.engine(name).file
+
+    def engine(self, name: str) -> Engine:
         """The engine of a configuration.
 
         Raises:
@@ -30,7 +45,7 @@ class BuiltSet:
         """
         for engine in self.manifest.engines:
             if engine.name == name:
-                return self.path / engine.file
+                return engine
         raise ArtifactError(
             f"open {self.path}",
             expected=f"a configuration among {', '.join(e.name for e in self.manifest.engines)}",
@@ -39,61 +54,67 @@ class BuiltSet:
         )
 
 
-def load_built(path: Path, *, verify: bool = True) -> BuiltSet:
-    """Read a built set.
+def load_built(
+    path: Path,
+    *,
+    verify: bool = True,
+    trusted_keys: Sequence[Path] = (),
+    accounts: Accounts | None = None,
+) -> BuiltSet:
+    """Read a built set, after the checks that `trust` lists, in its order.
 
     Args:
         path: The folder with manifest.json.
-        verify: Compare every engine and the weights with the hashes in the manifest.
+        verify: Compare every file with its hash in the manifest; all else is always checked.
+        trusted_keys: Public keys in PEM; where there are any, one has to have signed the set.
+        accounts: The system's users and groups; None takes this machine's and process's.
 
     Raises:
+        UntrustedError: Others may have changed the set, or no trusted key signed it.
         ArtifactError: No built set there, a damaged manifest, or files that differ from it.
+        SettingsError: A trusted key can't be read.
     """
-    file = path / "manifest.json"
-    if not file.is_file():
+    accounts = accounts or SystemAccounts.of_this_process()
+    file = path / MANIFEST
+    _refuse_missing(path, file)
+    check_folder(path, accounts)
+    content = read_file(file, accounts)
+    manifest = _manifest_from(content, file)
+    signed_by = check_signature(path, content, trusted_keys, accounts)
+    check_files(path, manifest, accounts, hashes=verify)
+    return BuiltSet(path, manifest, signed_by)
+
+
+def _refuse_missing(path: Path, file: Path) -> None:
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ArtifactError(
             f"open {path}",
             expected="a built set with manifest.json",
             got="no manifest" if path.is_dir() else "no such folder",
             advice="Build it: edgert build FAMILY",
-        )
-    built = BuiltSet(path, record_from_json(file, EngineManifest, ArtifactError))
-    if verify:
-        manifest = built.manifest
-        _check_hash(built.weights_path, manifest.weights_sha256)
-        for engine in manifest.engines:
-            _check_hash(path / engine.file, engine.sha256)
-    return built
+        ) from error
+    except OSError:
+        status_of(file)  # says what is in the way
 
 
-def stale_reasons(
-    manifest: EngineManifest, *, built_for: Mapping[str, str], built_from: Mapping[str, str]
-) -> list[str]:
-    """What has changed since the set was built, in words; empty where it is up to date."""
-    reasons = []
-    for then, now in ((manifest.built_for, built_for), (manifest.built_from, built_from)):
-        for key in sorted({*then, *now}):
-            old, new = then.get(key), now.get(key)
-            if old != new:
-                reasons.append(f"{key.replace('_', ' ')} was {_short(old)}, is {_short(new)}")
-    return reasons
-
-
-def _short(value: str | None) -> str:
-    if value is None:
-        return "not stated"
-    return f"{value[:12]}…" if len(value) == 64 else value
-
-
-def _check_hash(path: Path, stated: str) -> None:
+def _manifest_from(content: bytes, file: Path) -> EngineManifest:
     try:
-        actual = sha256_from_file(path)
-    except OSError as error:
-        actual = (error.strerror or "an unreadable file").lower()
-    if actual != stated:
+        parsed = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ArtifactError(
-            f"open {path}",
-            expected=f"sha256 {stated[:12]}… as the manifest states",
-            got=f"{actual[:12]}…" if len(actual) == 64 else actual,
+            f"read {file}",
+            expected="JSON",
+            got=str(error),
             advice="Build the set again: edgert build FAMILY",
+        ) from error
+    stated = parsed.get("format") if isinstance(parsed, dict) else None
+    if type(stated) is int and stated != _FORMAT:
+        raise ArtifactError(
+            f"read {file}",
+            expected=f"a manifest of format {_FORMAT}",
+            got=f"format {stated}, of {'an older' if stated < _FORMAT else 'a newer'} edgert",
+            advice="Build it again: edgert build FAMILY",
         )
+    return record_from_object(parsed, EngineManifest, ArtifactError, subject=f"read {file}")

@@ -2,6 +2,8 @@
 
 base          what a backend and a session are, and the check on what goes into a run
 onnxruntime   the default: engines on the CPU, weights mapped from one file
+tensorrt      engines on an NVIDIA GPU, launched as CUDA graphs
+cuda_memory   the GPU's memory, streams and graphs, through the binding that is installed
 cpu           which processor an engine was built for
 """
 
@@ -9,10 +11,12 @@ from importlib import import_module
 from typing import Any, cast
 
 from edgert.backends.base import Backend
+from edgert.choice import chosen
 from edgert.errors import BackendError
 
 BACKENDS = {
     "onnxruntime": "edgert.backends.onnxruntime:OnnxRuntimeBackend",
+    "tensorrt": "edgert.backends.tensorrt.backend:TensorRtBackend",
 }
 
 
@@ -27,12 +31,6 @@ def open_backend(name: str, **options: Any) -> Backend:
         BackendError: There is no backend of that name; the message lists them.
         MissingDependencyError: The vendor's package is not installed.
     """
-    if name not in BACKENDS:
-        raise BackendError(
-            "choose a backend",
-            expected=f"one of {', '.join(BACKENDS)}",
-            got=repr(name),
-            advice="Name one of them",
-        )
-    module, _, attribute = BACKENDS[name].partition(":")
+    place = chosen(BACKENDS, name, "choose a backend", BackendError)
+    module, _, attribute = place.partition(":")
     return cast("Backend", getattr(import_module(module), attribute)(**options))

@@ -5,7 +5,7 @@ that this processor's instructions read, and beside them a packed copy of each m
 optimises nothing and copies no weights: they are mapped from the file, so all engines of a set
 share one copy. Figures for that are in `pool`.
 
-Everything vendor stays here: options, logging, and the table from its exceptions to ours.
+Everything vendor stays here, options and logging; its exceptions: `onnxruntime_errors`.
 """
 
 import functools
@@ -13,17 +13,17 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from numpy.typing import NDArray
 
-from edgert.backends.base import Session, check_feeds
+from edgert.backends.base import Progress, Session, check_engine_hash, check_feeds
 from edgert.backends.cpu import CPUINFO, cpu_identity
 from edgert.backends.memory import available_bytes
+from edgert.backends.onnxruntime_errors import refuse, vendor_errors
 from edgert.errors import BackendError, EngineLoadError, InferenceError
 from edgert.optional import needs
-from edgert.records import TensorSpec
-from edgert.units import text_from_bytes
+from edgert.records import CompileReport, EngineMemory, TensorSpec
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -36,22 +36,6 @@ _DTYPES = {
     "tensor(bool)": "bool",
 }
 
-# What was expected where onnxruntime raises its exception of that name; all derive from Exception.
-_EXPECTED = {
-    "EPFail": "an operator that runs",
-    "EngineError": "an operator that runs",
-    "Fail": "a graph with all its weights",
-    "InvalidArgument": "a graph with nodes and tensors that fit",
-    "InvalidGraph": "a valid graph of known operators",
-    "InvalidProtobuf": "a whole ONNX file",
-    "NoModel": "a graph",
-    "NoSuchFile": "a file",
-    "NotImplemented": "operators that the CPU can run",
-    "RuntimeException": "enough memory and valid values",
-}
-_OUT_OF_MEMORY = re.compile(
-    r"Available memory of (?P<left>\d+) is smaller than requested bytes of (?P<asked>\d+)"
-)
 # Where saved packed matrices lie: "Gemm+<hash>|<offset>;<length>;<checksum>[|...]". Kernels load
 # them with instructions that fault off a cache line's start. onnxruntime (1.21 to 1.31.1) maps
 # them from wherever it wrote them, which is not always there: ViT-S crashed on AVX-512.
@@ -59,6 +43,7 @@ _PACKED_MATRIX = re.compile(rb"\|(\d+);\d+;\d+")
 _CACHE_LINE_BYTES = 64
 _ARENA_RATIO = 0.9  # of the memory left: the rest of the machine has to go on
 _WEIGHTS_MIN_BYTES = 1024  # smaller tensors stay in the engine's own file
+_SESSION_BYTES = 4 << 20  # nodes and small tensors of one engine; 3.6 MB for SegFormer-B2
 _FATAL = 4  # failures come as exceptions; on stderr they would come a second time
 
 
@@ -75,6 +60,8 @@ class OnnxRuntimeBackend:
 
     name = "onnxruntime"
     engine_suffix = ".onnx"
+    carried_files: tuple[str, ...] = ()
+    shared_weights_file = "weights.bin"
 
     def __init__(self, threads: int | None = None, *, cpuinfo: Path = CPUINFO) -> None:
         if threads is not None and threads < 1:
@@ -102,12 +89,24 @@ class OnnxRuntimeBackend:
             **cpu_identity(self._cpuinfo),
         }
 
-    def compile(self, graph: Path, engine: Path) -> None:
+    def conditions(self) -> dict[str, str]:
+        """What times depend on besides the engine: runtime, processor, threads."""
+        identity = self.identity()
+        return {
+            "runtime": identity["runtime"],
+            "cpu": identity["cpu"],
+            "threads": str(self.threads),
+        }
+
+    def compile(
+        self, graph: Path, engine: Path, *, progress: Progress | None = None
+    ) -> CompileReport:
         """Optimise a graph for this processor and save it; weights go to `<engine>.data`.
 
         Args:
             graph: ONNX with static shapes.
             engine: The file to write; one that is there is replaced.
+            progress: Not told anything: it takes a second.
 
         Raises:
             BackendError: onnxruntime can't optimise the graph or can't write the engine.
@@ -124,21 +123,26 @@ class OnnxRuntimeBackend:
         )
         weights.unlink(missing_ok=True)
         _open(ort, graph, options, f"compile {graph.name}", BackendError)
+        return CompileReport(version=ort.get_version_string())
 
-    def load(self, engine: Path) -> Session:
+    def reserve(self, scratch_bytes: int) -> None:
+        """Nothing to do: the arena that all sessions share grows as it is used."""
+
+    def load(self, engine: Path, sha256: str, *, beside: bool = False) -> Session:
         """Load an engine as `compile` wrote it, or as `build.pack` repacked it.
 
         Only repacking makes sure that saved packed matrices can be used. As `compile` wrote it,
         an engine may run without them, up to a fifth slower.
 
         Raises:
-            EngineLoadError: The file is missing or damaged, or its weights are.
+            EngineLoadError: The file is missing, damaged or another one, or its weights are.
         """
+        content = check_engine_hash(engine, sha256)
         ort = _vendor()
         _share_arena()
         options = _options(ort, self.threads, ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
         options.add_session_config_entry("session.use_env_allocators", "1")
-        if not _packed_matrices_aligned(engine):
+        if not _packed_matrices_aligned(content):
             options.add_session_config_entry("session.disable_prepacking", "1")
         subject = f"load {engine.name}"
         return _OrtSession(_open(ort, engine, options, subject, EngineLoadError), engine.name)
@@ -203,8 +207,8 @@ def session_from_bytes(model: bytes, *, threads: int | None = None) -> Session:
     options = _options(ort, threads, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
     try:
         session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except _vendor_errors() as error:
-        _refuse(error, "load a part of the graph", EngineLoadError)
+    except vendor_errors() as error:
+        refuse(error, "load a part of the graph", EngineLoadError)
     return _OrtSession(session, "a part of the graph")
 
 
@@ -216,6 +220,10 @@ class _OrtSession:
         self.inputs = tuple(_spec(node, name) for node in vendor_session.get_inputs())
         self.outputs = tuple(_spec(node, name) for node in vendor_session.get_outputs())
         self._output_names = [spec.name for spec in self.outputs]
+        self.memory = EngineMemory(
+            persistent_bytes=_SESSION_BYTES,
+            io_bytes=sum(spec.size_bytes for spec in (*self.inputs, *self.outputs)),
+        )
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """All outputs by name; each run gives arrays of its own."""
@@ -225,8 +233,8 @@ class _OrtSession:
         check_feeds(feeds, self.inputs, subject=subject)
         try:
             results = self._vendor_session.run(self._output_names, dict(feeds))
-        except _vendor_errors() as error:
-            _refuse(error, subject, InferenceError)
+        except vendor_errors() as error:
+            refuse(error, subject, InferenceError)
         return dict(zip(self._output_names, results, strict=True))
 
     def close(self) -> None:
@@ -274,15 +282,12 @@ def _share_arena() -> None:
         ort.create_and_register_allocator(info, arena)
     except RuntimeError as error:  # the host program shares one already: that serves as well
         if "already been registered" not in str(error):
-            _refuse(error, "share memory between engines", BackendError)
+            refuse(error, "share memory between engines", BackendError)
 
 
-def _packed_matrices_aligned(engine: Path) -> bool:
-    """Whether all begin at a cache line; also true where there are none, or no file at all."""
-    try:
-        places = _PACKED_MATRIX.findall(engine.read_bytes())
-    except OSError:  # `_open` says so
-        return True
+def _packed_matrices_aligned(engine: bytes) -> bool:
+    """Whether all begin at a cache line; also true where there are none."""
+    places = _PACKED_MATRIX.findall(engine)
     return all(int(offset) % _CACHE_LINE_BYTES == 0 for offset in places)
 
 
@@ -301,35 +306,8 @@ def _created(
 ) -> Any:
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except _vendor_errors() as error:
-        _refuse(error, subject, error_class)
-
-
-@functools.cache
-def _vendor_errors() -> tuple[type[Exception], ...]:
-    state = needs("onnxruntime.capi.onnxruntime_pybind11_state", "", "to run engines")
-    named = (getattr(state, name, None) for name in _EXPECTED)  # versions lack some
-    return (*(error for error in named if error is not None), RuntimeError, MemoryError)
-
-
-def _refuse(error: Exception, subject: str, error_class: type[BackendError]) -> NoReturn:
-    """Raise a vendor's exception as ours: its first line, without its own prefix."""
-    text = (str(error) or type(error).__name__).splitlines()[0]
-    if memory := _OUT_OF_MEMORY.search(text):
-        raise error_class(
-            subject,
-            expected=f"{text_from_bytes(int(memory['asked']))} more memory for activations",
-            got=f"{text_from_bytes(int(memory['left']))} left",
-            advice="Free some memory, or use a model with a smaller input",
-        ) from error
-    if text.startswith("[ONNXRuntimeError]"):  # "[ONNXRuntimeError] : 1 : FAIL : what happened"
-        text = text.split(" : ", 3)[-1]
-    raise error_class(
-        subject,
-        expected=_EXPECTED.get(type(error).__name__, "onnxruntime to go on"),
-        got=text.rstrip(". "),
-        advice="Build the family again" if error_class is EngineLoadError else "Check the graph",
-    ) from error
+    except vendor_errors() as error:
+        refuse(error, subject, error_class)
 
 
 def _spec(node: Any, name: str) -> TensorSpec:

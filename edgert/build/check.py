@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 from edgert.backends.base import Session
 from edgert.build.finding import STAGES, Stage
 from edgert.build.graph_report import GraphReport, LatencyMeter, Parent
+from edgert.build.mismatch import PartOpener
 from edgert.build.regression import COST_LIMITS, CostLimits, measure_latency
 from edgert.build.stages import GraphCheck
 from edgert.build.targets import OnnxRuntimeTarget, Target
-from edgert.build.verify import TOLERANCE, Tolerance
+from edgert.build.verify import Tolerance
 from edgert.surgery.graph import save_graph
 from edgert.surgery.load import load_graph
 from edgert.surgery.model_file import read_model
@@ -38,8 +39,9 @@ def check_graph(
     parent: Parent | None = None,
     frames: Sequence[NDArray[Any]] = (),
     engine: Session | None = None,
+    open_part: PartOpener | None = None,
     target: Target | None = None,
-    tolerance: Tolerance = TOLERANCE,
+    tolerance: Tolerance | None = None,
     limits: CostLimits = COST_LIMITS,
     measure: LatencyMeter | None = measure_latency,
     stages: Sequence[Stage] = STAGES,
@@ -51,10 +53,11 @@ def check_graph(
         path: An ONNX file with static shapes.
         parent: What it was derived from; None leaves out the stages parent and cost.
         frames: Real arrays for its first input, on top of noise, waves and extremes.
-        engine: The graph compiled and loaded, compared in the stage optimisation and left open;
-            None lets the runtime optimise it here.
+        engine: The graph compiled and loaded, compared in the stage optimisation and left open
+            unless it is wrong; None lets the runtime optimise it here.
+        open_part: What compiled the engine, to find the first node that it gets wrong.
         target: Where it is to run; None is the onnxruntime installed here.
-        tolerance: How far results may be apart.
+        tolerance: How far results may be apart; None: as the graph's precision allows.
         limits: How much dearer than its parent it may be.
         measure: What times two runs against each other; None leaves latency out.
         stages: Which of STAGES are asked for; a stage that needs an earlier one's result gets it.
@@ -77,6 +80,7 @@ def check_graph(
         parent=parent,
         frames=frames,
         engine=engine,
+        open_part=open_part,
         target=target or OnnxRuntimeTarget.installed(),
         tolerance=tolerance,
         limits=limits,

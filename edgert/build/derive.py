@@ -10,6 +10,9 @@ from typing import Any
 import msgspec
 
 from edgert.artifacts import FamilyFolder
+from edgert.build.family_graphs import FamilyGraphs
+from edgert.build.statistics_origin import EDIT as STATISTICS_EDIT
+from edgert.build.statistics_origin import check_origin
 from edgert.errors import BuildError, CalibrationError, SurgeryError
 from edgert.records import Configuration, Edit, InputSpec
 from edgert.surgery.graph import Graph
@@ -23,8 +26,12 @@ EDITS = {
     "narrow_groups": "edgert.surgery.narrow_channels",
     "prune_tokens": "edgert.surgery.prune_tokens",
     "merge_keys": "edgert.surgery.merge_keys",
+    "resize_input": "edgert.surgery.resize_input",
     "compensate": "edgert.calibration.edits",
+    "recalibrate_batchnorm": "edgert.calibration.recalibration",
     "channels_first": "edgert.surgery.channels_first",
+    "quantize": "edgert.calibration.precision_edits",
+    "lower_precision": "edgert.calibration.precision_edits",
 }
 # These change no output beyond rounding: what comes of them is still the full model, and builds
 # hold them to it.
@@ -79,21 +86,33 @@ def derive(
 
 
 def derive_configuration(
-    folder: FamilyFolder, configuration: Configuration, *, base: Graph, subject: str
+    folder: FamilyFolder,
+    configuration: Configuration,
+    *,
+    base: Graph | FamilyGraphs,
+    subject: str,
 ) -> Graph:
     """Apply a family's edits as its folder and its input want them.
 
     Args:
         folder: The family; paths in its edits are relative to it.
         configuration: One of its configurations.
-        base: Its base graph, loaded; unchanged.
+        base: The family's base graph, loaded; or its graphs, so that for many configurations
+            each model is read once. Unchanged.
         subject: What is derived, for error lines.
 
     Raises:
-        EdgertError: As `derive`.
+        EdgertError: As `derive`, and as `FamilyGraphs.of`.
+        PreconditionError: Statistics were measured of something else.
     """
+    for index, edit in enumerate(configuration.edits):
+        if STATISTICS_EDIT in edit:
+            before = configuration.edits[:index]
+            files = files_of(before, folder.path)
+            check_origin(folder, configuration, before, files, subject=subject)
+    graphs = base if isinstance(base, FamilyGraphs) else FamilyGraphs(folder, base)
     return derive(
-        base,
+        graphs.of(configuration),
         configuration.edits,
         subject=subject,
         folder=folder.path,

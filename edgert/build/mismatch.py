@@ -1,19 +1,20 @@
 """Where two executions part: the first node whose result is not what it was expected to be.
 
-Between the optimised and the unoptimised run of one graph the search cuts: it runs the first k
-nodes alone, both ways, and halves the interval. To hand out an inner value of the whole graph
-would tell the optimiser to keep it, and with that often prevent the fusion that is looked for; in
-a cut the fusion happens as soon as its last node is inside.
+Between an engine and the unoptimised run of its graph the search cuts: it compiles the first k
+nodes alone, runs them both ways, and halves the interval. To hand out an inner value of the whole
+graph would tell the optimiser to keep it, and with that often prevent the fusion that is looked
+for; in a cut the fusion happens as soon as its last node is inside.
 Between two graphs, and for NaN, nothing is optimised, so inner values are handed out in chunks.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgert.backends.base import Session
 from edgert.build.inputs import CheckInput
 from edgert.build.program import Program, label
 from edgert.build.verify import TOLERANCE, Distance, Tolerance, distance_of
@@ -21,6 +22,9 @@ from edgert.errors import BackendError
 
 _CHUNK_VALUES, _CHUNK_BYTES = 64, 256 << 20
 _Arrays = dict[str, NDArray[Any]]
+
+# Makes an engine of a program, loads it, and hands it over; whoever called closes it.
+PartOpener = Callable[[Program], Session]
 
 
 @dataclass(frozen=True)
@@ -43,30 +47,38 @@ class Mismatch:
         )
 
 
+def optimised_part(part: Program) -> Session:
+    """A program with all of onnxruntime's optimisations."""
+    return part.session(optimised=True)
+
+
 def first_wrong_node(
     program: Program,
     check: CheckInput,
     *,
     tolerance: Tolerance = TOLERANCE,
+    open_part: PartOpener = optimised_part,
 ) -> Mismatch | None:
-    """The first node from which on the optimised graph computes something else.
+    """The first node from which on an engine computes something else than its graph.
 
     Args:
         program: Nodes in topological order.
         check: What it differs on.
         tolerance: What counts as a difference.
+        open_part: What compiles; called once for each halving, about log2(nodes) times.
 
     Returns:
         The end of the shortest cut that differs while the one a node shorter does not; None if
-        the whole graph agrees. Rounding that only adds up ends where it passes the tolerance.
+        the whole graph, compiled again, agrees. Rounding that only adds up ends where it passes
+        the tolerance.
     """
     agrees, differs = 0, len(program.nodes)
-    found = _difference_of_cut(program, differs, check, tolerance)
+    found = _difference_of_cut(program, differs, check, tolerance, open_part)
     if found is None:
         return None
     while differs - agrees > 1:
         middle = (agrees + differs) // 2
-        here = _difference_of_cut(program, middle, check, tolerance)
+        here = _difference_of_cut(program, middle, check, tolerance, open_part)
         if here is None:
             agrees = middle
         else:
@@ -130,13 +142,13 @@ def _between(program: Program, value: str, agreed: set[str]) -> tuple[str, ...]:
 
 
 def _difference_of_cut(
-    program: Program, count: int, check: CheckInput, tolerance: Tolerance
+    program: Program, count: int, check: CheckInput, tolerance: Tolerance, open_part: PartOpener
 ) -> Distance | None:
-    """How far the first `count` nodes differ with optimisation, at their earliest such result."""
+    """How far the first `count` nodes differ when compiled, at their earliest such result."""
     live = program.outputs if count == len(program.nodes) else program.live_after(count)
     part = program.part(live)
     try:
-        want, got = _run(part, check, optimised=False), _run(part, check, optimised=True)
+        want, got = _run(part, check), _run(part, check, open_part)
     except BackendError:  # a type that can't be handed out: this cut says nothing
         return None
     share = tolerance.difference if check.natural else tolerance.extreme_difference
@@ -150,7 +162,7 @@ def _difference_of_cut(
 def _values(program: Program, names: list[str], check: CheckInput) -> Mapping[str, NDArray[Any]]:
     """What the unoptimised program computes under these names; those of odd types are left out."""
     try:
-        return _run(program.part(names), check, optimised=False)
+        return _run(program.part(names), check)
     except BackendError:
         if len(names) == 1:
             return {}
@@ -160,10 +172,10 @@ def _values(program: Program, names: list[str], check: CheckInput) -> Mapping[st
     return found
 
 
-def _run(program: Program, check: CheckInput, *, optimised: bool) -> _Arrays:
-    session = program.session(optimised=optimised)
+def _run(program: Program, check: CheckInput, open_part: PartOpener = Program.session) -> _Arrays:
+    session = open_part(program)
     try:
-        return session.run(check.feeds)
+        return {name: array.copy() for name, array in session.run(check.feeds).items()}
     finally:
         session.close()
 

@@ -13,12 +13,15 @@ from edgert.backends.base import Session
 from edgert.backends.onnxruntime import reference_session
 from edgert.build.finding import Finding, Stage
 from edgert.build.graph_report import GraphReport, LatencyMeter, Parent
+from edgert.build.half_norms import half_norm_findings
 from edgert.build.inputs import CheckInput, check_inputs
 from edgert.build.mismatch import (
     Mismatch,
+    PartOpener,
     first_divergence,
     first_not_finite,
     first_wrong_node,
+    optimised_part,
 )
 from edgert.build.preflight import check_operators
 from edgert.build.program import Program, label, read_program
@@ -31,10 +34,12 @@ from edgert.build.regression import (
 )
 from edgert.build.shapes import check_shapes
 from edgert.build.targets import Target
-from edgert.build.verify import Distance, Tolerance, compare_runs
+from edgert.build.verify import Distance, Tolerance, compare_runs, tolerance_for
 from edgert.errors import ArtifactError, BackendError, SurgeryError
 from edgert.optional import needs
+from edgert.surgery.graph import Graph
 from edgert.surgery.load import load_graph
+from edgert.surgery.precision import precision_of
 
 _Outputs = dict[str, NDArray[Any]]
 
@@ -53,19 +58,20 @@ class GraphCheck:
         parent: Parent | None,
         frames: Sequence[NDArray[Any]],
         engine: Session | None,
+        open_part: PartOpener | None,
         target: Target,
-        tolerance: Tolerance,
+        tolerance: Tolerance | None,
         limits: CostLimits,
         measure: LatencyMeter | None,
     ) -> None:
         self._path, self._report, self._parent_of = path, report, parent
-        self._engine = engine
-        self._frames, self._target, self._tolerance = frames, target, tolerance
+        self._engine, self._open_part = engine, open_part or optimised_part
+        self._frames, self._target, self._given_tolerance = frames, target, tolerance
         self._limits, self._measure = limits, measure
         self._open: list[Session] = []
         self.stages: dict[Stage, Callable[[], list[Finding]]] = {
             "format": self._format,
-            "operators": lambda: check_operators(self._program, self._target),
+            "operators": self._operators,
             "shapes": lambda: check_shapes(self._program),
             "load": self._load,
             "run": self._run,
@@ -96,6 +102,21 @@ class GraphCheck:
         if self._parent_of is None:
             raise ValueError("this stage needs a parent")
         return self._parent_of
+
+    @functools.cached_property
+    def _graph(self) -> Graph | SurgeryError:
+        """The graph in edgert's form, or why it can't be brought there."""
+        try:
+            return load_graph(self._path)
+        except SurgeryError as error:
+            return error
+
+    @functools.cached_property
+    def _tolerance(self) -> Tolerance:
+        if self._given_tolerance is not None:
+            return self._given_tolerance
+        graph = self._graph
+        return tolerance_for(precision_of(graph) if isinstance(graph, Graph) else "fp32")
 
     def _opened(self, program: Program, *, optimised: bool = False) -> Session:
         session = program.session(optimised=optimised)
@@ -147,6 +168,12 @@ class GraphCheck:
                 )
             ]
         return []
+
+    def _operators(self) -> list[Finding]:
+        findings = check_operators(self._program, self._target)
+        if findings or not isinstance(self._graph, Graph):
+            return findings
+        return half_norm_findings(self._graph)
 
     def _load(self) -> list[Finding]:
         try:
@@ -212,7 +239,13 @@ class GraphCheck:
         if found.failed is None:
             return []
         check, distance = found.failed
-        first = first_wrong_node(self._program, check, tolerance=self._tolerance)
+        if self._engine is not None:
+            self._engine.close()  # parts may need more of what engines share than it left
+        first = first_wrong_node(
+            self._program, check, tolerance=self._tolerance, open_part=self._open_part
+        )
+        if first is None and self._engine is not None:
+            advice = "Compiled a second time the same graph is right: build again"
         return [
             _differs("optimisation", "without optimisation", check, distance, first, advice=advice)
         ]
@@ -247,9 +280,11 @@ class GraphCheck:
     # ------------------------------------------------------------ what it costs
 
     def _cost(self) -> list[Finding]:
+        derived = self._graph
         try:
-            derived = load_graph(self._path)
             parent = self._given_parent.graph or load_graph(self._given_parent.path)
+            if isinstance(derived, SurgeryError):
+                raise derived
         except SurgeryError as error:
             return [Finding("cost", "", error.expected, error.got, error.advice, warning=True)]
         findings = check_changed(derived, parent) if self._given_parent.edited else []

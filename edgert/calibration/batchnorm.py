@@ -1,4 +1,7 @@
-"""Statistics of BatchNormalization, measured anew on what reaches it after an edit."""
+"""Statistics of a BatchNormalization from what is in front of it; which a fit measures anew.
+
+How the edit `recalibrate_batchnorm` measures all of a graph's is `recalibration`'s part.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgert.calibration.activations import Activations
-from edgert.surgery.compensate import with_numbers
-from edgert.surgery.graph import Graph, add_initializer, constant_array
+from edgert.surgery.batchnorm import is_batchnorm
+from edgert.surgery.graph import Graph, add_initializer
 
 Array = NDArray[Any]
-_MEAN, _VAR = 3, 4
+_MEAN, _VAR = 3, 4  # inputs of the node
 
 
 @dataclass(frozen=True)
@@ -32,36 +34,6 @@ class BatchNormSite:
         return self.node.inputs[0]
 
 
-def recalibrate_batchnorm(
-    graph: Graph, frames: Sequence[Array], *, threads: int | None = None
-) -> tuple[Graph, dict[str, Array]]:
-    """Measure mean and variance of every BatchNormalization on frames, in graph order.
-
-    Args:
-        graph: Any graph with one input; it stays unchanged.
-        frames: The model's input for each frame.
-        threads: That the runtime may use; None: all.
-
-    Returns:
-        The graph with the new statistics, and these by "<node name>.mean" and ".var".
-
-    Source:
-        Cai et al., "Once-for-All", ICLR 2020, arXiv 1908.09791, and its set_running_statistics.
-        Differs: the variance is that of all frames together, with what lies between frames, since
-        one frame is a batch here.
-    """
-    working = graph.copy()
-    activations = Activations(working, frames, threads=threads)
-    tensors: dict[str, Array] = {}
-    for node in working.nodes:
-        if is_batchnorm(node):
-            site = BatchNormSite(node)
-            activations.compute([site.data])
-            tensors.update(measured_statistics(working, site, activations[site.data]))
-    rounded = {key: array.astype(np.float32) for key, array in tensors.items()}
-    return with_numbers(graph, rounded, subject="recalibrate batchnorm"), rounded
-
-
 def batchnorm_sites(graph: Graph, changed: set[Any], refitted: set[Any]) -> list[BatchNormSite]:
     """The normalisations to measure anew: their input changed, and is not itself fitted.
 
@@ -79,15 +51,6 @@ def batchnorm_sites(graph: Graph, changed: set[Any], refitted: set[Any]) -> list
         and node.inputs[0].producer() in changed
         and node.inputs[0] not in refitted
     ]
-
-
-def is_batchnorm(node: Any) -> bool:
-    """Whether a node is a BatchNormalization with constant statistics."""
-    return bool(
-        node.op_type == "BatchNormalization"
-        and len(node.outputs) == 1
-        and all(constant_array(value) is not None for value in node.inputs[1:])
-    )
 
 
 def measured_statistics(

@@ -32,9 +32,11 @@ from edgert.calibration.sites import (
     scale_sites,
     to_rows,
 )
+from edgert.errors import PreconditionError
 from edgert.surgery.compensate import with_numbers
 from edgert.surgery.graph import Graph
 from edgert.surgery.refit import set_numbers, takes_bias
+from edgert.surgery.resize_input import is_resized
 
 Array = NDArray[Any]
 Progress = Callable[[int, int, str], None]
@@ -98,7 +100,17 @@ def fit_compensation(
 
     Returns:
         The numbers, and the graph with them; nothing is fitted where nothing was changed.
+
+    Raises:
+        PreconditionError: The graph sees its picture at another size than the reference does.
     """
+    if is_resized(graph) and not is_resized(reference.graph):
+        raise PreconditionError(
+            "compensate",
+            expected="values of the full model's size",
+            got="a graph behind resize_input, whose values have another one",
+            advice="Put compensate before resize_input: fitted numbers serve every size",
+        )
     fitting = _Pass(graph, reference, threads, strength)
     sites = _ordered(fitting.graph, reference.graph)
     for index, site in enumerate(sites):

@@ -20,7 +20,7 @@ def read_calibration_frames(folder: Path, spec: InputSpec, *, count: int) -> lis
 
     Args:
         folder: Pictures of any size, or .npy arrays of the model's input; or a folder that holds
-            them in images/.
+            them in images/, or in one folder for each class.
         spec: How a picture becomes the model's input.
         count: How many to take, at most.
 
@@ -33,11 +33,11 @@ def read_calibration_frames(folder: Path, spec: InputSpec, *, count: int) -> lis
     """
     paths = calibration_files(folder)
     preprocess: Callable[[Array], Array] = Preprocessor(spec)
-    return [_frame(path, spec, preprocess) for path in evenly(paths, count)]
+    return [read_calibration_file(path, spec, preprocess) for path in evenly(paths, count)]
 
 
 def calibration_files(folder: Path) -> list[Path]:
-    """The frames of a folder, sorted by name.
+    """The frames of a folder, sorted by name; without any, those of the folders in it.
 
     Raises:
         CalibrationError: There is no such folder, or nothing in it can be used.
@@ -51,7 +51,10 @@ def calibration_files(folder: Path) -> list[Path]:
             got="no such folder",
             advice="Name the folder that holds the frames",
         )
-    paths = image_files(source) or sorted(source.glob("*.npy"))
+    paths = _files_in(source)
+    if not paths:  # as ImageNet has them
+        inside = sorted(path for path in source.iterdir() if path.is_dir())
+        paths = [path for folder_of_class in inside for path in _files_in(folder_of_class)]
     if not paths:
         raise CalibrationError(
             f"read calibration frames in {folder}",
@@ -62,7 +65,24 @@ def calibration_files(folder: Path) -> list[Path]:
     return paths
 
 
-def _frame(path: Path, spec: InputSpec, preprocess: Callable[[Array], Array]) -> Array:
+def _files_in(folder: Path) -> list[Path]:
+    return image_files(folder) or sorted(folder.glob("*.npy"))
+
+
+def read_calibration_file(
+    path: Path, spec: InputSpec, preprocess: Callable[[Array], Array]
+) -> Array:
+    """One frame of `calibration_files` as the model's input, an array of its own.
+
+    Args:
+        path: The picture or the .npy array.
+        spec: The input.
+        preprocess: Its preprocessor, which is kept for all frames.
+
+    Raises:
+        CalibrationError: The array can't be read or is none of the input's shape.
+        ArtifactError: The picture can't be read.
+    """
     if path.suffix != ".npy":
         return np.array(preprocess(read_image(path)), dtype=np.float32)
     try:

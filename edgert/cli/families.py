@@ -1,21 +1,28 @@
-"""How verbs find a family and open its engines."""
+"""How verbs find a family, open its engines, and read what was measured of them."""
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from edgert.artifacts import BuiltSet, FamilyFolder, load_built, load_family, stale_reasons
-from edgert.backends import open_backend
+from edgert.artifacts import BuiltSet
 from edgert.backends.base import Backend
 from edgert.cli.arguments import positive_int
-from edgert.errors import ArtifactError
-from edgert.settings import Settings
+from edgert.opening.families import backend_from_settings, read_profile
+from edgert.records import Profile
+from edgert.settings import Settings, load_settings
 
 
 def add_family_argument(parser: argparse.ArgumentParser) -> None:
-    """FAMILY, --backend and --threads."""
+    """FAMILY, --backend, --threads and --settings."""
     parser.add_argument(
         "family", metavar="FAMILY", help="a family's folder, or its name under engines/"
     )
+    add_backend_arguments(parser)
+
+
+def add_backend_arguments(parser: argparse.ArgumentParser) -> None:
+    """--backend and --threads."""
     parser.add_argument("--backend", help="what runs the engines (default: onnxruntime)")
     parser.add_argument(
         "--threads",
@@ -23,48 +30,35 @@ def add_family_argument(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="of an engine (default: one for each core)",
     )
+    parser.add_argument("--settings", type=Path, metavar="FILE.yaml", help="what else can be set")
 
 
-def find_family(name: str, *, verify: bool = True) -> FamilyFolder:
-    """The family of that name under ./engines, or in the folder of that path."""
-    path = Path(name)
-    if not path.exists() and (Path("engines") / name).is_dir():
-        path = Path("engines") / name
-    return load_family(path, verify=verify)
-
-
-def open_built(folder: FamilyFolder, backend: Backend) -> BuiltSet:
-    """The family's engines for this device, checked against their hashes.
-
-    Raises:
-        ArtifactError: They are not built, damaged, or were built for something else.
-    """
-    built = load_built(folder.built_path(backend.device()))
-    reasons = stale_reasons(
-        built.manifest,
-        built_for=backend.identity(),
-        built_from={
-            **built.manifest.built_from,
-            "graph": folder.family.base.sha256,
-            "weights": folder.family.base.weights_sha256 or "",
-        },
+def settings_from(arguments: argparse.Namespace) -> Settings:
+    """The settings, with --settings, --backend and --threads."""
+    return load_settings(
+        arguments.settings,
+        flags={"backend": arguments.backend, "threads": arguments.threads},
     )
-    if reasons:
-        raise ArtifactError(
-            f"open {built.path}",
-            expected="engines built for this device and model",
-            got="; ".join(reasons),
-            advice=f"Build them again: edgert build {folder.path}",
-        )
-    return built
 
 
 def backend_from(arguments: argparse.Namespace) -> Backend:
-    """The backend that --backend and --threads ask for."""
-    return open_backend(arguments.backend or Settings().backend, threads=arguments.threads)
+    """The backend that the settings and the flags ask for."""
+    return backend_from_settings(settings_from(arguments))
 
 
-def profile_path(folder: FamilyFolder, backend: Backend, board: str) -> Path:
-    """Where a family's profile for this device, and an emulated board if any, lies."""
-    stem = f"{backend.device()}.{Path(board).stem}" if board else backend.device()
-    return Path("profiles") / "measured" / folder.family.name / f"{stem}.json"
+def open_profile(
+    file: Path, built: BuiltSet, backend: Backend, *, measure: str
+) -> tuple[Profile, list[str]]:
+    """A profile, and what has changed since it was measured, which is said on stderr.
+
+    Arguments and errors are those of `read_profile`.
+    """
+    profile, reasons = read_profile(file, built, backend, measure=measure)
+    if reasons:
+        print(stale_profile_line(file, reasons, measure), file=sys.stderr)
+    return profile, reasons
+
+
+def stale_profile_line(file: Path, reasons: Sequence[str], measure: str) -> str:
+    """That a profile is stale, why, and what to do."""
+    return f"{file}: {'; '.join(reasons)}: measure again: {measure}"

@@ -14,10 +14,18 @@ VERBS = {
     "build": "derive, compile and verify the engines of a family",
     "search": "find the configurations of a family that are worth having",
     "profile": "measure latency, accuracy and energy of a family's engines",
+    "calibrate": "find out how the board heats, from one step test",
+    "recalibrate": "measure BatchNorm statistics of cut configurations on pictures",
+    "model": "model latency and energy on a Jetson that is not at hand",
     "run": "play a video through the engines, switching between frames",
+    "serve": "serve streams as a daemon, with limits and status over HTTP",
+    "service": "install the daemon as a systemd service, or remove it",
+    "replay": "decide a run once more from its log, by the same controller or another",
+    "compare": "put runs side by side: a table, and a page with their curves",
     "inspect": "print cost, residual branches and possible merges of any ONNX file",
     "derive": "apply a list of edits to any ONNX file",
     "verify": "check any ONNX file, stage by stage, alone or against what it was derived from",
+    "keys": "make a pair of keys that engines are signed with and checked by",
     "doctor": "say what is installed, built, stale or missing",
 }
 
@@ -26,28 +34,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb. Returns 0, or 1 for an error that the operator can act on, 2 for usage."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     verb = next((word for word in arguments if not word.startswith("-")), None)
+    name = f"edgert {verb}" if verb in VERBS else "edgert"
+    try:
+        status = _run(verb, arguments)
+        sys.stdout.flush()
+    except UsageError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 2
+    except EdgertError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # as in `edgert inspect MODEL.onnx | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        told = _disk_error(error)
+        if told is None:
+            raise
+        print(f"{name}: {told}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:  # also while the verb's modules are loaded
+        print(f"{name}: stopped", file=sys.stderr)
+        return 130
+    return status
+
+
+def _run(verb: str | None, arguments: Sequence[str]) -> int:
     parser = _parser(verb)
     parsed = parser.parse_args(arguments)
     if parsed.verb is None:
         parser.print_help()
         return 2
-    module = importlib.import_module(f"edgert.cli.{parsed.verb}")
-    try:
-        status: int = module.run(parsed)
-        sys.stdout.flush()
-    except UsageError as error:
-        print(f"edgert {parsed.verb}: {error}", file=sys.stderr)
-        return 2
-    except EdgertError as error:
-        print(f"edgert {parsed.verb}: {error}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:  # as in `edgert inspect MODEL.onnx | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        print(f"edgert {parsed.verb}: stopped", file=sys.stderr)
-        return 130
+    status: int = importlib.import_module(f"edgert.cli.{parsed.verb}").run(parsed)
     return status
+
+
+def _disk_error(error: OSError) -> EdgertError | None:
+    """A disk that is full or closed, in words; None for any other trouble."""
+    from edgert.artifacts import disk_error  # needed here only: --help loads no packages
+
+    return disk_error(error)
 
 
 def _parser(verb: str | None) -> argparse.ArgumentParser:

@@ -71,3 +71,27 @@ class ProgressBar:
         self._line_s = now_s
         self._drawn = True
         self._stream.flush()
+
+
+class StageBars:
+    """A progress bar for each stage of long work. Use as a context manager.
+
+    Args:
+        title: Of the work; each bar shows it before its stage.
+    """
+
+    def __init__(self, title: str) -> None:
+        self._title, self._stage, self._bar = title, "", ProgressBar(title)
+
+    def __enter__(self) -> "StageBars":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.__exit__()
+
+    def __call__(self, stage: str, done: int, total: int, what: str) -> None:
+        """Show how far a stage is; `ProgressBar` says what the numbers are."""
+        if stage != self._stage:
+            self._bar.__exit__()
+            self._stage, self._bar = stage, ProgressBar(f"{self._title}, {stage}")
+        self._bar(done, total, what)

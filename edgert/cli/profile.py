@@ -1,24 +1,21 @@
 """`edgert profile FAMILY`: latency, accuracy and energy of a family's engines on this device."""
 
 import argparse
+import sys
 from pathlib import Path
-from typing import Any
 
-from edgert.cli.arguments import positive_int
-from edgert.cli.families import (
-    add_family_argument,
-    backend_from,
-    find_family,
-    open_built,
-    profile_path,
-)
-from edgert.cli.output import ProgressBar, print_json, print_table
-from edgert.errors import UsageError
-from edgert.records import Profile, ProfileEntry
-from edgert.units import text_from_count, text_from_duration
+from edgert.cli.arguments import positive_float, positive_int
+from edgert.cli.families import add_family_argument
+from edgert.cli.output import print_json
+from edgert.cli.profile_table import print_profile, print_sustained
+from edgert.errors import MissingDependencyError, UsageError
+from edgert.optional import needs
 
-_READ_AT_MOST = 300  # frames of a video that pictures are picked from
-_WARM_C = 60.0  # die temperature that an emulated energy is stated at
+__all__ = ["add_arguments", "print_profile", "run"]
+
+# Flags that only mean something where energy is measured, and what stands without them.
+_ENERGY_DEFAULTS = {"windows": 5, "window_s": 10.0, "idle_s": 30.0, "warm_up_s": 30.0}
+_SUSTAINED_MINUTES = 10.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,10 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_family_argument(parser)
     parser.add_argument(
         "--frames",
-        default="test://",
         metavar="SOURCE",
         help="video or folder of pictures; agreement with the dearest engine is taken over them "
-        "(default: %(default)s, a generated pattern)",
+        "(default: of the dataset, else a generated pattern)",
     )
     parser.add_argument(
         "--frame-count",
@@ -42,13 +38,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dataset",
         type=Path,
         metavar="DIR",
-        help="labelled frames, DIR/images and DIR/labels; without, the family's own figures stand",
+        help="labelled frames, DIR/images and DIR/labels, or for a classifier a folder of "
+        "pictures for each class; without, the family's own figures stand",
     )
     parser.add_argument(
         "--dataset-count", type=positive_int, metavar="N", help="use N of its frames"
     )
     parser.add_argument(
-        "--board", default="", metavar="NAME", help="emulated board whose energy is computed"
+        "--board",
+        default="",
+        metavar="NAME",
+        help="emulated board whose energy is computed or, with --energy, measured in virtual time",
     )
     parser.add_argument(
         "--rounds",
@@ -57,128 +57,136 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="of timing (default: %(default)s)",
     )
+    parser.add_argument(
+        "--build",
+        action="store_true",
+        help="build the engines first where they are missing or stale, as edgert build does",
+    )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the profile")
+    parser.add_argument(
+        "--plots",
+        choices=("png", "svg", "none"),
+        help="draw them beside the profile (default: png where energy is measured)",
+    )
+    parser.add_argument(
+        "--restart",
+        action="store_true",
+        help="throw away what a broken-off measurement left, instead of going on from there",
+    )
+    _add_energy_arguments(parser.add_argument_group("energy"))
+
+
+def _add_energy_arguments(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
+        "--energy", action="store_true", help="measure it: idle, warm-up, windows in turns, idle"
+    )
+    group.add_argument(
+        "--sustained",
+        type=positive_float,
+        nargs="?",
+        const=_SUSTAINED_MINUTES,
+        metavar="MINUTES",
+        help="play the dearest engine for so long, and show what heat does (default: "
+        "%(const)g); alone, or after --energy",
+    )
+    group.add_argument(
+        "--source", metavar="NAME", help="of power: sysfs, jtop, nvml or rapl (default: found)"
+    )
+    group.add_argument(
+        "--root", type=Path, metavar="DIR", help="where /sys and /proc lie (default: /)"
+    )
+    for name, kind, what in (
+        ("windows", positive_int, "windows of each engine"),
+        ("window-s", positive_float, "length of a window"),
+        ("idle-s", positive_float, "idle before and after"),
+        ("warm-up-s", positive_float, "least time until the board may count as steady"),
+    ):
+        default = _ENERGY_DEFAULTS[name.replace("-", "_")]
+        metavar = "S" if name.endswith("-s") else "N"
+        group.add_argument(
+            f"--{name}", type=kind, metavar=metavar, help=f"{what} (default: {default:g})"
+        )
+    group.add_argument(
+        "--paced-fps", type=positive_float, metavar="F", help="frames a second, not back to back"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, write the profile, and print it."""
-    from edgert.artifacts import save_profile
-    from edgert.pool import Pool
-    from edgert.preprocess import Preprocessor
-    from edgert.profiling.dataset import open_labelled_frames
-    from edgert.profiling.profile import EngineSet, profile_engines
+    from edgert.cli.profile_session import measure, sustain
 
-    folder = find_family(arguments.family)
-    backend = backend_from(arguments)
-    built = open_built(folder, backend)
-    labelled = None
-    if arguments.dataset is not None:
-        labelled = open_labelled_frames(arguments.dataset, limit=arguments.dataset_count)
-    frames = _pictures(arguments.frames, arguments.frame_count)
-    with Pool.open(built, backend) as pool, ProgressBar("profile") as progress:
-
-        def runner(name: str) -> Any:
-            def run_engine(tensor: Any) -> Any:
-                pool.activate(name)
-                return pool.run(tensor)
-
-            return run_engine
-
-        profile = profile_engines(
-            EngineSet(
-                family=folder.family,
-                manifest=built.manifest,
-                runs={name: runner(name) for name in pool.names},
-                preprocess=Preprocessor(folder.family.input),
-            ),
-            device=backend.device(),
-            frames=frames,
-            labelled=labelled,
-            energy_of=_energy_of(arguments.board) if arguments.board else None,
-            board=arguments.board,
-            rounds=arguments.rounds,
-            progress=progress,
-        )
-    output = arguments.output or profile_path(folder, backend, arguments.board)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    save_profile(output, profile)
+    fill_in(arguments)
+    written: dict[str, object] = {}
+    if arguments.energy or arguments.sustained is None:
+        measured = measure(arguments)
+        written["profile"] = measured.profile
+        if not arguments.json:
+            profile = measured.profile
+            print(
+                f"{measured.output}: {len(profile.entries)} engines of {profile.family} on "
+                f"{profile.device}"
+            )
+            print_profile(profile)
+            _print_files(measured.files)
+    if arguments.sustained is not None:
+        played, files = sustain(arguments)
+        written["sustained"] = played
+        if not arguments.json:
+            print_sustained(played)
+            _print_files(files)
     if arguments.json:
-        print_json(profile)
-    else:
-        print(f"{output}: {len(profile.entries)} engines of {profile.family} on {profile.device}")
-        print_profile(profile)
+        print_json(written if len(written) > 1 else next(iter(written.values())))
     return 0
 
 
-def print_profile(profile: Profile) -> None:
-    """Print a profile as a table, and say under it what its columns stand on."""
-    dearest = profile.entries[0]
-    print_table([_row(profile, dearest, entry) for entry in profile.entries])
-    print(f"accuracy: {dearest.accuracy_from}")
-    if dearest.energy_from is not None:
-        print(
-            f"power and energy: {dearest.energy_from} ({profile.board}), not measured on a board"
-        )
+def fill_in(arguments: argparse.Namespace) -> None:
+    """Put defaults in for what was not given.
 
-
-def _row(profile: Profile, dearest: ProfileEntry, entry: ProfileEntry) -> dict[str, str]:
-    row = {"name": entry.name}
-    if entry.macs is not None:
-        row["MACs"] = text_from_count(entry.macs)
-        for baseline, macs in profile.baselines_macs.items():
-            row[f"of {baseline}"] = f"{entry.macs / macs:.1%}"
-    if entry.latency is not None:
-        row["latency"] = text_from_duration(entry.latency.median_s)
-        row["p95"] = text_from_duration(entry.latency.p95_s)
-        row[f"of {dearest.name}"] = f"{entry.latency_s / dearest.latency_s:.1%}"
-    if entry.accuracy is not None:
-        row["accuracy"] = f"{entry.accuracy:.2%}"
-    if entry.agreement is not None:
-        row["agreement"] = f"{entry.agreement:.2%}"
-    if entry.energy_j is not None and entry.power_w is not None:
-        row[f"power ({entry.energy_from})"] = f"{entry.power_w:.1f} W"
-        row[f"energy ({entry.energy_from})"] = f"{entry.energy_j * 1e3:.0f} mJ"
-    return row
-
-
-def _energy_of(board: str) -> Any:
-    """What engines draw back to back on an emulated board, warm but not throttled."""
-    from edgert.cli.boards import find_board_spec
-    from edgert.emulator.power import EngineLoad, PowerModel
-    from edgert.profiling.profile import EngineEnergy
-
-    spec = find_board_spec(board)
-
-    def energy_of(engines: Any) -> Any:
-        loads = {n: EngineLoad(latency_s=t, macs=macs) for n, (t, macs) in engines.items()}
-        model = PowerModel(spec.power, max(loads.values(), key=lambda load: load.latency_s))
-        predicted = {n: model.predict(load, temp_c=_WARM_C) for n, load in loads.items()}
-        return {
-            name: EngineEnergy(power_w=power_w, energy_j=energy_j, provenance="emulated")
-            for name, (power_w, energy_j) in predicted.items()
-        }
-
-    return energy_of
-
-
-def _pictures(source: str, count: int) -> list[Any]:
-    """Pictures (H, W, 3) spread over a folder or over the first frames of a video."""
-    from edgert.profiling.dataset import evenly, image_files, read_image
-    from edgert.video.source import open_source
-
-    if Path(source).is_dir():
-        pictures = [read_image(path) for path in evenly(image_files(Path(source)), count)]
-    else:
-        video = open_source(source, max_frames=_READ_AT_MOST)
-        try:
-            images = []
-            while (frame := video.read()) is not None:
-                images.append(frame.image)
-        finally:
-            video.close()
-        pictures = evenly(images, count)
-    if not pictures:
+    Raises:
+        UsageError: Flags that don't go together.
+    """
+    wants_sensors = arguments.energy or arguments.sustained is not None
+    given = [
+        name
+        for name in ("source", "root", "paced_fps", *_ENERGY_DEFAULTS)
+        if getattr(arguments, name) is not None
+    ]
+    if given and not wants_sensors:
         raise UsageError(
-            f"--frames {source}", expected="pictures", got="none", advice="Name another source"
+            f"--{given[0].replace('_', '-')}",
+            expected="--energy or --sustained beside it",
+            got="neither",
+            advice="Add --energy",
         )
-    return pictures
+    if arguments.board and (arguments.source or arguments.root):
+        raise UsageError(
+            "--board and --source or --root",
+            expected="an emulated board or sensors",
+            got="both",
+            advice="Leave one of them out",
+        )
+    for name, value in _ENERGY_DEFAULTS.items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, value)
+    arguments.source = arguments.source or ""
+    arguments.root = arguments.root or Path("/")
+    arguments.plots = _plots(arguments.plots, wanted=wants_sensors)
+
+
+def _plots(asked: str | None, *, wanted: bool) -> str:
+    """What plots are drawn as; asked for, a missing matplotlib is an error before all the work."""
+    if asked == "none" or (asked is None and not wanted):
+        return "none"
+    try:
+        needs("matplotlib", "report", "to draw plots")
+    except MissingDependencyError as error:
+        if asked is not None:
+            raise
+        print(f"profile: no plots: {error}", file=sys.stderr)
+        return "none"
+    return asked or "png"
+
+
+def _print_files(files: list[Path]) -> None:
+    if files:
+        print(f"files: {', '.join(str(file) for file in files)}", file=sys.stdout)

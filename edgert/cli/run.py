@@ -1,39 +1,52 @@
 """`edgert run FAMILY SOURCE`: a video through the engines, switching between frames."""
 
 import argparse
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-from edgert.artifacts import load_profile, read_run
-from edgert.backends import open_backend
-from edgert.cli.arguments import positive_int
-from edgert.cli.families import add_family_argument, find_family, open_built, profile_path
-from edgert.cli.output import ProgressBar, print_json
-from edgert.clock import MonotonicClock, VirtualClock
-from edgert.errors import ArtifactError, UsageError
-from edgert.records import Family, Profile, RunHeader
+from edgert.artifacts import read_run
+from edgert.cli.arguments import positive_float, positive_int
+from edgert.cli.families import add_family_argument
+from edgert.cli.output import print_json
+from edgert.cli.run_session import play
+from edgert.cli.run_summary import print_summary
+from edgert.errors import UsageError
 from edgert.settings import Settings, load_settings
-from edgert.units import text_from_duration
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's flags."""
     add_family_argument(parser)
     parser.add_argument(
-        "source", help="a path, file://, rtsp://, http(s)://, v4l2:///dev/videoN or test://"
+        "source",
+        help="a path, file://, rtsp(s)://, http(s)://, v4l2:///dev/videoN, csi://N or test://",
     )
     parser.add_argument(
-        "-o", "--output", default="none", metavar="FILE.mp4", help="annotated video"
+        "-o",
+        "--output",
+        action="append",
+        default=[],
+        metavar="WHERE",
+        help="annotated video: FILE.mp4, http://HOST:PORT/ (motion JPEG), rtsp://HOST:PORT/PATH; "
+        "FILE.jsonl: what the model said of each frame; may be given several times",
+    )
+    parser.add_argument(
+        "--decoder",
+        choices=["pyav", "gstreamer"],
+        default="",
+        help="what decodes the video (default: hardware where there is some, else pyav)",
     )
     parser.add_argument("--log", type=Path, metavar="FILE.jsonl", help="one line for each frame")
     parser.add_argument("--report", type=Path, metavar="FILE.html", help="plots; needs --log")
     parser.add_argument("--profile", type=Path, metavar="FILE", help="of the family's engines")
-    parser.add_argument("--settings", type=Path, metavar="FILE.yaml", help="limits and the rest")
     parser.add_argument(
         "--board", metavar="NAME", help="emulated board that power and heat are of"
     )
-    parser.add_argument("--controller", metavar="NAME", help="what decides (default: ladder)")
+    parser.add_argument(
+        "--telemetry",
+        metavar="NAME",
+        help="what power and heat are read with (default: the first that there is)",
+    )
+    parser.add_argument("--controller", metavar="NAME", help="what decides (default: predictive)")
     for name, what in (
         ("deadline-s", "a frame's result is late after this many seconds"),
         ("period-s", "seconds from one frame to the next"),
@@ -46,6 +59,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--max-frames", type=positive_int, metavar="N", help="stop after N frames")
     parser.add_argument(
+        "--max-s", type=positive_float, metavar="S", help="stop after S seconds of the run's time"
+    )
+    parser.add_argument(
+        "--latency-scale",
+        type=positive_float,
+        metavar="X",
+        help="with --virtual-time: how many times slower the board is than this machine",
+    )
+    parser.add_argument(
+        "--trace",
+        type=Path,
+        metavar="FILE.jsonl",
+        help="what happens meanwhile: air, fan and contention of the emulated board, limits",
+    )
+    parser.add_argument(
+        "--state",
+        metavar="FILE",
+        help="what the controller learns: read at the start, written every 30 s and at the end",
+    )
+    parser.add_argument(
+        "--thermal",
+        type=Path,
+        metavar="FILE",
+        help="how the board heats (default: what `edgert calibrate` left beside the profile)",
+    )
+    parser.add_argument(
+        "--shadow-share",
+        type=float,
+        metavar="SHARE",
+        help="of the frames, at most: the full configuration runs on them too, where there is "
+        "room, and how often both agree is kept (default: 0, none)",
+    )
+    parser.add_argument(
         "--virtual-time",
         action="store_true",
         help="let the board's time pass frame by frame, not on the clock on the wall",
@@ -55,16 +101,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Play the source and print what came of it."""
     settings = _settings(arguments)
-    summary, header = _play(arguments, settings)
+    summary, header, profile = play(arguments, settings)
     if arguments.report is not None:
         from edgert.report import write_report
 
         logged, frames = read_run(arguments.log)
-        write_report(arguments.report, logged, frames, _profile(arguments, settings))
+        write_report(arguments.report, logged, frames, profile)
     if arguments.json:
         print_json({"header": header, "summary": summary})
     else:
-        _print_summary(summary)
+        print_summary(summary, header)
     return 0
 
 
@@ -80,8 +126,12 @@ def _settings(arguments: argparse.Namespace) -> Settings:
             "limits.temp_c": arguments.temp_c,
             "controller": arguments.controller,
             "board": arguments.board,
+            "telemetry.source": arguments.telemetry,
             "backend": arguments.backend,
             "threads": arguments.threads,
+            "state_file": arguments.state,
+            "latency_scale": arguments.latency_scale,
+            "shadow.share": arguments.shadow_share,
         },
     )
     if settings.latency_scale != 1 and not arguments.virtual_time:
@@ -92,121 +142,3 @@ def _settings(arguments: argparse.Namespace) -> Settings:
             advice="Add --virtual-time, or leave latency_scale out",
         )
     return settings
-
-
-def _profile_file(arguments: argparse.Namespace, settings: Settings) -> Path:
-    if arguments.profile is not None:
-        return Path(arguments.profile)
-    folder = find_family(arguments.family, verify=False)
-    return profile_path(folder, open_backend(settings.backend), settings.board)
-
-
-def _profile(arguments: argparse.Namespace, settings: Settings) -> Profile:
-    file = _profile_file(arguments, settings)
-    if not file.is_file():
-        raise ArtifactError(
-            f"read {file}",
-            expected="a profile of the family's engines on this device",
-            got="no such file",
-            advice=f"Measure one: edgert profile {arguments.family}"
-            + (f" --board {settings.board}" if settings.board else ""),
-        )
-    return load_profile(file)
-
-
-def _play(arguments: argparse.Namespace, settings: Settings) -> tuple[Any, RunHeader]:
-    from edgert.control import open_controller
-    from edgert.pool import Pool
-    from edgert.preprocess import Preprocessor
-    from edgert.runtime import FrameLoop, install_signal_handlers
-
-    family = (folder := find_family(arguments.family)).family
-    backend = open_backend(settings.backend, threads=settings.threads)
-    built = open_built(folder, backend)
-    profile = _profile(arguments, settings)
-    controller = open_controller(settings.controller, profile, settings.limits)
-    clock = VirtualClock() if arguments.virtual_time else MonotonicClock()
-    board = _board(settings.board, clock, profile)
-    with Pool.open(built, backend) as pool, ProgressBar("run") as progress, ExitStack() as undo:
-        source, sink, overlay = _open_video(arguments, family, undo)
-        header = RunHeader(
-            family=family.name,
-            source=source.uri,
-            device=backend.device(),
-            board=settings.board,
-            controller=settings.controller,
-            limits=settings.limits,
-            provenance="emulated" if board is not None else None,
-            configurations=list(pool.names),
-        )
-        loop = FrameLoop(
-            source,
-            pool,
-            controller,
-            preprocess=Preprocessor(family.input),
-            sink=sink,
-            overlay=overlay,
-            board=board,
-            clock=clock,
-            limits=settings.limits,
-            log=arguments.log,
-            header=header,
-            on_frame=lambda line: progress(line.frame + 1, arguments.max_frames or 0, "frames"),
-            latency_scale=settings.latency_scale,
-        )
-        with install_signal_handlers(loop):
-            return loop.run(), header
-
-
-def _open_video(
-    arguments: argparse.Namespace, family: Family, undo: ExitStack
-) -> tuple[Any, Any, Any]:
-    """Source, sink and overlay; `undo` closes the source if what comes after it fails."""
-    from edgert.video.overlay import Overlay
-    from edgert.video.sink import open_sink
-    from edgert.video.source import open_source
-
-    source = open_source(arguments.source, loops=arguments.loops, max_frames=arguments.max_frames)
-    undo.callback(source.close)
-    overlay = Overlay(family.labels, source.width, source.height, task=family.task)
-    sink = open_sink(arguments.output, fps=source.fps, width=overlay.width, height=overlay.height)
-    return source, sink, overlay if arguments.output != "none" else None
-
-
-def _board(name: str, clock: Any, profile: Any) -> Any:
-    if not name:
-        return None
-    from edgert.cli.boards import find_board_spec
-    from edgert.emulator.board import EmulatedBoard, loads_from_profile
-
-    return EmulatedBoard(find_board_spec(name), clock, loads=loads_from_profile(profile))
-
-
-def _print_summary(summary: Any) -> None:
-    print(
-        f"{summary.frames} frames in {text_from_duration(summary.duration_s)}: "
-        f"{summary.misses} late, {summary.skipped} skipped, {summary.dropped} dropped, "
-        f"{summary.switches} switches" + (" (stopped)" if summary.stopped else "")
-    )
-    shares = ", ".join(f"{name} {share:.0%}" for name, share in summary.shares.items())
-    print(f"  ran           {shares}")
-    if summary.latency_median_s is not None and summary.latency_p95_s is not None:
-        print(
-            f"  latency       {text_from_duration(summary.latency_median_s)} median, "
-            f"{text_from_duration(summary.latency_p95_s)} p95"
-        )
-    if summary.switch_max_s is not None:
-        print(f"  switching     {text_from_duration(summary.switch_max_s)} at most")
-    if summary.temp_max_c is not None:
-        print(
-            f"  temperature   {summary.temp_max_c:.1f} °C at most, "
-            f"{text_from_duration(summary.over_temp_s)} over the limit, "
-            f"{text_from_duration(summary.throttled_s)} throttled ({summary.energy_from})"
-        )
-    if summary.energy_j is not None:
-        print(
-            f"  energy        {summary.energy_j:.1f} J, "
-            f"{summary.energy_j / max(summary.frames, 1):.2f} J a frame ({summary.energy_from})"
-        )
-    if summary.damage:
-        print(f"  source        {summary.damage}")

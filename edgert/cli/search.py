@@ -5,9 +5,9 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from edgert.cli.arguments import positive_int
-from edgert.cli.families import find_family
-from edgert.cli.output import ProgressBar, print_json, print_table
+from edgert.cli.arguments import positive_int, seed_number
+from edgert.cli.output import StageBars, print_json, print_table
+from edgert.opening.families import find_family
 from edgert.units import text_from_count, text_from_duration
 
 _POINTS = 100
@@ -66,7 +66,9 @@ def _add_effort(parser: argparse.ArgumentParser) -> None:
         "--rounds", type=positive_int, default=12, metavar="N",
         help="of timing for what is written, at least 2 (default: %(default)s)",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=seed_number, default=0, metavar="N", help="(default: %(default)s)"
+    )
 
 
 def _add_space(parser: argparse.ArgumentParser) -> None:
@@ -81,6 +83,10 @@ def _add_space(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--align", type=positive_int, default=8, metavar="N",
         help="keep channels in multiples of N (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--sizes", default="", metavar="SHARES",
+        help="let the network see the picture smaller, too: shares of each side, as 0.75,0.5",
     )  # fmt: skip
 
 
@@ -115,7 +121,9 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, metavar="DIR", help="write a new family there"
     )
     target.add_argument(
-        "--write", action="store_true", help="replace the configurations in FAMILY/family.yaml"
+        "--write",
+        action="store_true",
+        help="replace the base model's configurations in FAMILY/family.yaml",
     )
 
 
@@ -123,14 +131,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Search, write what was asked for, and print the frontier."""
     from edgert.clock import MonotonicClock
     from edgert.search.run import search_family
-    from edgert.search.write import refuse_existing, replace_family, write_new_family
+    from edgert.search.write import new_family_name, replace_family, write_new_family
 
     if arguments.output is not None:
-        refuse_existing(arguments.output)
+        new_family_name(arguments.output)  # refused before the search, not after it
     options = _options(arguments)
     folder = find_family(arguments.family)
     work = arguments.work or folder.path / "search"
-    with _StageBars() as progress:
+    with StageBars("search") as progress:
         result = search_family(
             folder, options, work=work, clock=MonotonicClock(),
             restart=arguments.restart, progress=progress,
@@ -142,11 +150,20 @@ def run(arguments: argparse.Namespace) -> int:
         written = replace_family(folder, result, work, dataset=dataset)
     plot = _plot(result, work, options.max_drop)
     if arguments.json:
-        print_json({"result": result, "written": str(written or ""), "plot": str(plot)})
+        print_json(
+            {
+                "result": result,
+                "written": str(written.path if written else ""),
+                "left_out": written.left_out if written else {},
+                "plot": str(plot),
+            }
+        )
     else:
         _print(result)
         print(f"plot: {plot}")
-        print(_next(arguments, written))
+        for name, reason in (written.left_out if written else {}).items():
+            print(f"left out, {name} of another model: {reason}")
+        print(_next(arguments, written.path if written else None))
     return 0
 
 
@@ -161,6 +178,7 @@ def _options(arguments: argparse.Namespace) -> Any:
         "max_drop": arguments.max_drop / _POINTS,
         "frames": arguments.frame_count,
         "label_frames": arguments.label_count,
+        "sizes": _shares(arguments.sizes),
     }
     same = (
         "cost", "minutes", "trials", "configurations", "align", "only", "exclude", "fit_frames",
@@ -170,30 +188,25 @@ def _options(arguments: argparse.Namespace) -> Any:
     return record_from_object(given, SearchOptions, UsageError, subject="read the options")
 
 
+def _shares(text: str) -> list[float]:
+    from edgert.errors import UsageError
+
+    try:
+        return [float(share) for share in text.split(",") if share.strip()]
+    except ValueError as error:
+        raise UsageError(
+            "--sizes",
+            expected="shares between 0 and 1 with commas between them",
+            got=repr(text),
+            advice="Write --sizes 0.75,0.5",
+        ) from error
+
+
 def _dataset(arguments: argparse.Namespace, result: Any) -> str:
     if arguments.labels is None:
         return ""
     name = "/".join(arguments.labels.resolve().parts[-2:])
     return f"{name}, the {result.frames['report']} frames that did not choose"
-
-
-class _StageBars:
-    """A progress bar for each stage."""
-
-    def __init__(self) -> None:
-        self._stage, self._bar = "", ProgressBar("search")
-
-    def __enter__(self) -> "_StageBars":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.__exit__()
-
-    def __call__(self, stage: str, done: int, total: int, what: str) -> None:
-        if stage != self._stage:
-            self._bar.__exit__()
-            self._stage, self._bar = stage, ProgressBar(f"search, {stage}")
-        self._bar(done, total, what)
 
 
 def _print(result: Any) -> None:

@@ -1,18 +1,25 @@
-"""`edgert verify MODEL.onnx`: is it whole, does the runtime compute it right, is it dearer."""
+"""`edgert verify MODEL.onnx`: is it whole, does the runtime compute it right, is it dearer.
+
+`edgert verify FAMILY`: is every configuration's graph whole, and does a target take it. With
+--nvidia, for either: does NVIDIA's own parser and compiler take it.
+"""
 
 import argparse
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgert.cli.inspect import add_input_shape_argument, input_shapes
 from edgert.cli.output import ProgressBar, print_json
+from edgert.cli.verify_family import open_compiler, print_checks, proof, verify_family
 from edgert.errors import UsageError
 from edgert.units import text_from_duration
 
 if TYPE_CHECKING:
     from edgert.build.graph_report import GraphReport
 
+_TARGETS = ("onnxruntime", "tensorrt")  # edgert.build.targets.TARGETS, which --help does not load
 _FRAMES = 4
 # Of ImageNet, which most vision models were trained with.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -20,7 +27,23 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verb's flags."""
-    parser.add_argument("model", type=Path, metavar="MODEL.onnx", help="any ONNX file")
+    parser.add_argument(
+        "model",
+        metavar="MODEL.onnx|FAMILY",
+        help="any ONNX file; or a family's folder, or its name under engines/",
+    )
+    parser.add_argument(
+        "--nvidia",
+        action="store_true",
+        help="compile with TensorRT-RTX on the CPU as well (extra rtx, x86-64 only); "
+        "--target is tensorrt then",
+    )
+    parser.add_argument(
+        "--target",
+        choices=_TARGETS,
+        help="whose operators, opset and types it may hold: the installed onnxruntime (default), "
+        "or TensorRT 10.3 of JetPack 6",
+    )
     parser.add_argument(
         "--against",
         type=Path,
@@ -50,10 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check, print every finding, and return 1 if one is an error."""
-    from edgert.build.check import check_graph, static_model
-    from edgert.build.finding import STAGES
-    from edgert.build.graph_report import Parent
-
+    target = arguments.target or ("tensorrt" if arguments.nvidia else "onnxruntime")
+    if _is_family(arguments.model):
+        return verify_family(arguments, target)
     if arguments.lossless and arguments.against is None:
         raise UsageError(
             "--lossless",
@@ -61,31 +83,58 @@ def run(arguments: argparse.Namespace) -> int:
             got="no parent",
             advice="Name what the model was derived from",
         )
+    return _verify_model(arguments, target)
+
+
+def _is_family(name: str) -> bool:
+    path = Path(name)
+    return path.is_dir() or (not path.exists() and (Path("engines") / name).is_dir())
+
+
+def _verify_model(arguments: argparse.Namespace, target_name: str) -> int:
+    from edgert.build.check import check_graph, static_model
+    from edgert.build.check_family import ConfigurationCheck
+    from edgert.build.finding import STAGES
+    from edgert.build.graph_report import Parent
+    from edgert.build.targets import TARGETS
+
     shapes = input_shapes(arguments.input_shape)
-    with tempfile.TemporaryDirectory() as name, ProgressBar("verify") as progress:
-        folder = Path(name)
+    asked = Path(arguments.model)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        compiler = open_compiler(stack) if arguments.nvidia else None
+        progress = stack.enter_context(ProgressBar("verify"))
         parent = None
         if arguments.against is not None:
             (folder / "parent").mkdir()
             against = static_model(arguments.against, folder / "parent", input_shapes=shapes)
             parent = Parent(against, lossless=arguments.lossless)
-        model = arguments.model
-        if shapes:
-            model = static_model(model, folder, input_shapes=shapes)
+        model = static_model(asked, folder, input_shapes=shapes) if shapes else asked
         frames = []
         if arguments.frames is not None:
             frames = _frames(model, arguments.frames, arguments.frame_count)
         report = check_graph(
             model,
+            target=TARGETS[target_name](),
             parent=parent,
             frames=frames,
             progress=lambda stage: progress(STAGES.index(stage), len(STAGES), stage),
         )
+        readable = all(finding.stage != "format" for finding in report.errors)
+        check = None
+        if compiler is not None and readable:  # whatever the stages say of it
+            progress(len(STAGES) - 1, len(STAGES), "TensorRT-RTX")
+            check = ConfigurationCheck(asked.name, compiled=compiler.compile(model, asked.name))
     if arguments.json:
-        print_json(_plain(report))
+        nvidia = {"tensorrt_rtx": compiler.version, "proves": proof(compiler)} if compiler else {}
+        compiled = {"compiled": check.compiled if check else None} if compiler else {}
+        print_json({**_plain(report), **nvidia, **compiled})
     else:
-        _print(report, arguments.model)
-    return 1 if report.errors else 0
+        _print(report, asked)
+        if compiler is not None and check is not None:
+            print("\n".join(proof(compiler)))
+            print_checks([check], target="", nvidia=True)
+    return 1 if report.errors or (check is not None and check.errors) else 0
 
 
 def _frames(model: Path, folder: Path, count: int) -> list[Any]:

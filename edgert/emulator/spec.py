@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from edgert.emulator.ina3221 import Ina3221Spec
 from edgert.emulator.power import PowerSpec
 from edgert.emulator.thermal import ThermalSpec
 from edgert.emulator.throttle import ThrottleSpec
@@ -16,7 +17,8 @@ class SensorSpec(Record, frozen=True, kw_only=True):
     """How the board's sensors see the truth; all zero: exactly.
 
     `averaging_s` is the time constant of the power sensor's own mean. Steps quantise, noise is
-    the standard deviation of a seeded normal distribution.
+    the standard deviation of a seeded normal distribution. With `ina3221` the power is what that
+    chip's registers hold at the moment of the read, and the three other power fields are unused.
     """
 
     power_step_w: NotNegative = 0.0
@@ -24,6 +26,7 @@ class SensorSpec(Record, frozen=True, kw_only=True):
     averaging_s: NotNegative = 0.0
     temp_step_c: NotNegative = 0.0
     temp_noise_c: NotNegative = 0.0
+    ina3221: Ina3221Spec | None = None
 
 
 class BoardSpec(Record, frozen=True, kw_only=True):

@@ -1,10 +1,11 @@
 """A pretrained SegFormer from a Hugging Face checkpoint folder, weights checked key by key.
 
-Owns config.json, preprocessor_config.json and model.safetensors, in the key names of any
-generation of transformers. transformers' own loader fills what a file lacks with random numbers
-and goes on; here that is an error.
+Owns config.json, preprocessor_config.json and model.safetensors, or the older pytorch_model.bin,
+in the key names of any generation of transformers. transformers' own loader fills what a file
+lacks with random numbers and goes on; here that is an error.
 """
 
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgert.errors import ArtifactError, UsageError
 from edgert.families.segformer_names import INPUT_NAME, key_in_current_style
+from edgert.families.segformer_sizes import size_of
 from edgert.optional import needs
 from edgert.records import InputSpec
 from edgert.schema import record_from_json, record_from_object
@@ -31,6 +33,7 @@ class Checkpoint:
     labels: list[str]
     depths: list[int]
     input: InputSpec
+    size: str = ""  # "b2", where it is one of the published ones
 
     def logits(self, pixel_values: NDArray[Any]) -> NDArray[Any]:
         """The checkpoint's own answer, (1, C, H/4, W/4)."""
@@ -46,7 +49,8 @@ def read_checkpoint(
     """Read a checkpoint folder; every weight comes from the file or it is an error.
 
     Args:
-        folder: Holds config.json, model.safetensors and maybe preprocessor_config.json.
+        folder: Holds config.json, model.safetensors or else pytorch_model.bin (read without
+            running any code in it), and maybe preprocessor_config.json.
         height: Rows of the input; None takes preprocessor_config.json's, else 512.
         width: Columns of the input, likewise.
 
@@ -63,7 +67,7 @@ def read_checkpoint(
             advice="Name the folder of a Hugging Face checkpoint",
         )
     model = _untrained_model(path)
-    _load_weights(model, folder / "model.safetensors")
+    _load_weights(model, folder)
     described = model.config
     return Checkpoint(
         name=folder.resolve().name,
@@ -71,6 +75,7 @@ def read_checkpoint(
         labels=[str(described.id2label[index]) for index in range(described.num_labels)],
         depths=list(described.depths),
         input=_input_spec(folder, height, width),
+        size=size_of(described.depths, described.hidden_sizes, described.decoder_hidden_size),
     )
 
 
@@ -112,17 +117,14 @@ def _unbuildable(path: Path, error: Exception) -> ArtifactError:
     )
 
 
-def _load_weights(model: Any, path: Path) -> None:
-    safetensors = needs("safetensors", "export", "to read weights")
-    read = needs("safetensors.torch", "export", "to read weights").load_file
-    try:
-        stored = {key_in_current_style(key): tensor for key, tensor in read(path).items()}
-    except (OSError, safetensors.SafetensorError) as error:
-        missing_file = isinstance(error, FileNotFoundError)
-        got = "no such file" if missing_file else str(error).splitlines()[0]
-        raise ArtifactError(
-            f"read {path}", expected="weights", got=got, advice="Copy the checkpoint again, whole"
-        ) from error
+def _load_weights(model: Any, folder: Path) -> None:
+    path = folder / "model.safetensors"
+    pickled = folder / "pytorch_model.bin"
+    if pickled.exists() and not path.exists():
+        path, read = pickled, _pickled_tensors
+    else:
+        read = _safe_tensors
+    stored = {key_in_current_style(key): tensor for key, tensor in read(path).items()}
     own = {key_in_current_style(key): tensor for key, tensor in model.state_dict().items()}
     counted = {key for key in own.keys() ^ stored.keys() if key.endswith("num_batches_tracked")}
     missing, surplus = own.keys() - stored.keys() - counted, stored.keys() - own.keys() - counted
@@ -139,6 +141,40 @@ def _load_weights(model: Any, path: Path) -> None:
     for key, tensor in own.items():
         if key in stored:
             tensor.copy_(stored[key])
+
+
+def _safe_tensors(path: Path) -> Mapping[str, Any]:
+    safetensors = needs("safetensors", "export", "to read weights")
+    read = needs("safetensors.torch", "export", "to read weights").load_file
+    try:
+        tensors: dict[str, Any] = read(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise _unreadable(path, error) from error
+    return tensors
+
+
+def _pickled_tensors(path: Path) -> Mapping[str, Any]:
+    """Tensors of a pickle that holds nothing else; what would run code is refused by torch."""
+    torch = needs("torch", "export", "to read weights")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+        raise _unreadable(path, error) from error
+    tensors = content if isinstance(content, Mapping) else {}
+    if not tensors or not all(torch.is_tensor(tensor) for tensor in tensors.values()):
+        raise _unreadable(path, ValueError("something else than tensors by name"))
+    return tensors
+
+
+def _unreadable(path: Path, error: Exception) -> ArtifactError:
+    missing = isinstance(error, FileNotFoundError)
+    said = next(iter(str(error).splitlines()), type(error).__name__)[:200]
+    return ArtifactError(
+        f"read {path}",
+        expected="weights",
+        got="no such file" if missing else said.rstrip(" ."),
+        advice="Copy the checkpoint again, whole",
+    )
 
 
 def _input_spec(folder: Path, height: int | None, width: int | None) -> InputSpec:

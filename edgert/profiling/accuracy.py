@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgert.agreement import wilson
 from edgert.resize import bilinear_resize
 
 Array = NDArray[Any]
+_NORMAL95 = 1.96  # two-sided 95 % quantile of the normal distribution
 
 
 def confusion_matrix(
@@ -86,6 +88,40 @@ def measure_miou(
         total += confusion_matrix(labels, predicted, classes=classes, ignore_label=ignore_label)
         count += 1
     return mean_iou(total), count
+
+
+def measure_top1(
+    run: Callable[[Array], Array], frames: Iterable[tuple[Array, Array]]
+) -> tuple[float, int]:
+    """Share of pictures whose best class is their label.
+
+    Args:
+        run: From the model's input (1, 3, H, W) to logits (1, C).
+        frames: Pairs of model input and the picture's label, one integer (1,).
+
+    Returns:
+        The score in 0..1, and the number of pictures.
+    """
+    right = count = 0
+    for tensor, label in frames:
+        right += is_right(run(tensor), label)
+        count += 1
+    return (right / count if count else 0.0), count
+
+
+def is_right(logits: Array, label: Array) -> bool:
+    """Whether the best class of logits (1, C) is the label, one integer (1,)."""
+    return int(logits.argmax(axis=1)[0]) == int(label[0])
+
+
+def top1_interval(share: float, count: int) -> tuple[float, float]:
+    """95 % interval of a share of right answers among `count`, by Wilson; inside 0..1.
+
+    It is what other pictures of the same kind would leave open. Two configurations that were
+    scored on the same pictures are closer together than two such intervals say.
+    """
+    low, high = wilson(share, count, _NORMAL95)
+    return min(max(low, 0.0), share), max(min(high, 1.0), share)
 
 
 def label_agreement(logits: Array, reference: Array) -> float:

@@ -1,13 +1,15 @@
 """Seconds that a run takes: warmed up, measured in rounds that take turns, with its spread."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from edgert.records import LatencyStatistics
 
 Progress = Callable[[int, int, str], None]
+# Seconds of every run of one round, by engine.
+RoundTimes = Mapping[str, list[float]]
 
 
 def measure_latencies(
@@ -17,6 +19,8 @@ def measure_latencies(
     runs_per_round: int = 5,
     warmup_runs: int = 3,
     progress: Progress | None = None,
+    finished: Sequence[RoundTimes] = (),
+    keep: Callable[[RoundTimes], None] | None = None,
 ) -> dict[str, LatencyStatistics]:
     """Time several engines against each other.
 
@@ -30,12 +34,16 @@ def measure_latencies(
         warmup_runs: Untimed runs before the first round, and one before each turn: caches and
             clocks belong to the engine that ran before.
         progress: Called before each turn.
+        finished: Rounds of a measurement that was broken off; it goes on behind them.
+        keep: Called with the times of each round as it ends.
     """
-    for run in runs_by_name.values():
-        for _ in range(warmup_runs):
-            run()
-    times_s: dict[str, list[float]] = {name: [] for name in runs_by_name}
-    for turn in range(rounds):
+    begun = len(finished)
+    if begun < rounds:
+        for run in runs_by_name.values():
+            for _ in range(warmup_runs):
+                run()
+    times_s = {name: [s for kept in finished for s in kept[name]] for name in runs_by_name}
+    for turn in range(begun, rounds):
         if progress is not None:
             progress(turn, rounds, f"round {turn + 1}")
         for name, run in runs_by_name.items():
@@ -44,6 +52,8 @@ def measure_latencies(
                 start_s = time.perf_counter()
                 run()
                 times_s[name].append(time.perf_counter() - start_s)
+        if keep is not None:
+            keep({name: times[-runs_per_round:] for name, times in times_s.items()})
     if progress is not None:
         progress(rounds, rounds, "done")
     warmed = warmup_runs + rounds

@@ -9,6 +9,8 @@ from typing import Any
 
 from edgert.optional import needs
 from edgert.records import FrameLog, Profile, RunHeader
+from edgert.report.limit_line import Steps, draw_limit, steps_of
+from edgert.report.run_figures import limits_of_frames
 
 _BLUE, _RED, _GREY, _GREEN = "#2f6fbb", "#c8402f", "#8a8f98", "#2e8b57"
 _MOST_POINTS = 3000  # of one curve; more only makes the file larger
@@ -21,7 +23,7 @@ class _Curve:
 
     field: str
     label: str
-    limit: float | None
+    limit_field: str
     limit_name: str
     unit: str
     scale: float = 1.0
@@ -47,24 +49,23 @@ def svg_from_run(header: RunHeader, frames: Sequence[FrameLog], profile: Profile
         figure = figures.Figure(figsize=(10, 9), layout="constrained")
         axes = figure.subplots(4, 1, sharex=True, height_ratios=[1, 1, 1.2, 1])
         mark = mark_of(header)
-        limits = header.limits
-        deadline_ms = limits.deadline_s * 1e3 if limits.deadline_s else None
-        temperature = _Curve("temp_c", f"temperature, °C{mark}", limits.temp_c, "limit", "°C")
-        power = _Curve("power_w", f"power, W{mark}", limits.power_w, "budget", "W")
-        latency = _Curve("latency_s", "latency, ms", deadline_ms, "deadline", "ms", scale=1e3)
-        _draw(axes[0], shown, temperature)
-        _draw(axes[1], shown, power)
+        temperature = _Curve("temp_c", f"temperature, °C{mark}", "temp_c", "limit", "°C")
+        power = _Curve("power_w", f"power, W{mark}", "power_w", "budget", "W")
+        latency = _Curve("latency_s", "latency, ms", "deadline_s", "deadline", "ms", scale=1e3)
+        held = limits_of_frames(header, frames)
+        for axis, curve in ((axes[0], temperature), (axes[1], power), (axes[3], latency)):
+            late = [] if curve is not latency else [f for f in frames if f.met_deadline is False]
+            _draw(axis, shown, curve, steps_of(frames, held, curve.limit_field), late=_few(late))
         _configurations(axes[2], frames, profile)
-        _draw(axes[3], shown, latency, late=_few([f for f in frames if f.met_deadline is False]))
         axes[3].set_xlabel("time, s")
         out = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(out, format="svg", transparent=True, metadata=nothing)
     text = out.getvalue()
-    return _numbered(text[text.index("<svg") :])
+    return numbered(text[text.index("<svg") :])
 
 
-def _numbered(svg: str) -> str:
+def numbered(svg: str) -> str:
     """Clip paths by number: matplotlib names them after addresses in memory."""
     names = list(dict.fromkeys(re.findall(r'<clipPath id="(\w+)"', svg)))
     for index, name in enumerate(names):
@@ -84,7 +85,12 @@ def _few(frames: Sequence[FrameLog]) -> Sequence[FrameLog]:
 
 
 def _draw(
-    axis: Any, frames: Sequence[FrameLog], curve: _Curve, *, late: Sequence[FrameLog] = ()
+    axis: Any,
+    frames: Sequence[FrameLog],
+    curve: _Curve,
+    limit: Steps,
+    *,
+    late: Sequence[FrameLog],
 ) -> None:
     """The curve, its limit, and a dot for each late frame."""
     values = [getattr(frame, curve.field) for frame in frames]
@@ -98,9 +104,8 @@ def _draw(
     else:
         axis.text(0.5, 0.5, "not read", transform=axis.transAxes, ha="center", va="center")
     notes = []
-    if curve.limit is not None:
-        axis.axhline(curve.limit, color=_RED, linewidth=1.1, linestyle="--")
-        notes.append(f"- - {curve.limit_name} {curve.limit:.4g} {curve.unit}")
+    if words := draw_limit(axis, limit, color=_RED, scale=curve.scale):
+        notes.append(f"- - {curve.limit_name} {words} {curve.unit}")
     if late:
         places = [(frame.time_s, (frame.latency_s or 0.0) * curve.scale) for frame in late]
         axis.scatter(*zip(*places, strict=True), s=7, color=_RED, zorder=3)

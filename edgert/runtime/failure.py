@@ -8,6 +8,9 @@ from edgert.errors import ArtifactError, EdgertError, InferenceError, VideoError
 
 logger = logging.getLogger(__name__)
 
+# What a stage may fail of; anything else is a bug.
+FRAME_ERRORS = (EdgertError, OSError, RuntimeError, ValueError)
+
 # What the loop is at, with the error it becomes and what was expected of it.
 _STAGES: dict[str, tuple[type[EdgertError], str]] = {
     "read the source": (VideoError, "a frame or the end"),
@@ -17,6 +20,7 @@ _STAGES: dict[str, tuple[type[EdgertError], str]] = {
     "run an engine": (InferenceError, "an output"),
     "draw the overlay": (VideoError, "a picture"),
     "write to the sink": (VideoError, "a written frame"),
+    "write results": (VideoError, "a result that fits the family's task"),
     "write the run's log": (ArtifactError, "a written line"),
 }
 
@@ -34,6 +38,11 @@ def stage_error(stage: str, cause: Exception) -> EdgertError:
     kind, expected = _STAGES.get(stage, (EdgertError, "success"))
     got = " ".join(f"{type(cause).__name__}: {cause}".split())
     return kind(stage, expected=expected, got=got, advice="What was written so far is kept")
+
+
+def as_told(stage: str, error: Exception) -> EdgertError:
+    """The error itself where it is one for the operator, else the stage's."""
+    return error if isinstance(error, EdgertError) else stage_error(stage, error)
 
 
 def close_all(endings: Iterable[tuple[str, Closable | None]], *, another_error: bool) -> None:

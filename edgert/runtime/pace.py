@@ -1,5 +1,6 @@
 """What a frame costs in time: as it really passes, or in the virtual time of a simulation."""
 
+import math
 from typing import Protocol
 
 from edgert.clock import Clock, VirtualClock
@@ -10,6 +11,13 @@ class Pace(Protocol):
 
     def lengthen(self, measured_s: float, slowdown: float) -> float:
         """Seconds that measured work takes on the board."""
+        ...
+
+    def due_s(self, start_s: float) -> float:
+        """When the next frame is expected after one that began at `start_s`; inf: never by itself.
+
+        Of a live source only the source knows.
+        """
         ...
 
     def finish(self, start_s: float, latency_s: float | None) -> None:
@@ -41,6 +49,10 @@ class RealPace:
         self._clock.sleep(measured_s * (slowdown - 1))
         return measured_s * slowdown
 
+    def due_s(self, start_s: float) -> float:
+        """A period later, where it is kept."""
+        return start_s + self._period_s if self._paced else math.inf
+
     def finish(self, start_s: float, latency_s: float | None) -> None:
         """Wait for the period's end, where asked to."""
         if self._paced or (latency_s is None and self._wait_when_skipped):
@@ -69,6 +81,10 @@ class VirtualPace:
     def lengthen(self, measured_s: float, slowdown: float) -> float:
         """The measured seconds, scaled."""
         return measured_s * self._scale * slowdown
+
+    def due_s(self, start_s: float) -> float:
+        """A period later, where there is one."""
+        return start_s + self._period_s if self._period_s else math.inf
 
     def finish(self, start_s: float, latency_s: float | None) -> None:
         """Advance to the period's end, or to the frame's where that is later."""

@@ -2,9 +2,19 @@
 
 import math
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from edgert.records import FrameLog, Limits, Provenance, Record, TelemetrySample
+import msgspec
+
+from edgert.records import (
+    Agreement,
+    FrameLog,
+    Limits,
+    Provenance,
+    Record,
+    ShadowStatus,
+    TelemetrySample,
+)
 
 KEPT = 200_000  # frames whose latency is kept: an hour and a half at 30 fps, a few MB
 
@@ -19,9 +29,13 @@ class RunSummary(Record, frozen=True, kw_only=True):
     over_temp_s, over_power_s: Time with a reading above the limit; 0 without such a limit.
     telemetry_gaps: Frames for which no telemetry could be had, although there is a source.
     dropped: Frames of a live source that were never read.
+    substitutes: Frames that ran another configuration than the one decided on, which was not
+        loaded.
     switch_median_s, switch_max_s: What activating another configuration took.
     damage: What was wrong with the source, in one line.
     stopped: The run ended by request, not at the end of the source.
+    shadow: What shadow runs took; None: they are switched off.
+    agreements: What they showed, by configuration.
     """
 
     frames: int
@@ -43,24 +57,33 @@ class RunSummary(Record, frozen=True, kw_only=True):
     telemetry_gaps: int
     switch_median_s: float | None
     switch_max_s: float | None
+    substitutes: int = 0
     damage: str | None = None
     stopped: bool = False
+    shadow: ShadowStatus | None = None
+    agreements: Mapping[str, Agreement] = msgspec.field(default_factory=dict)
 
 
 class Tally:
-    """Counts while the run goes on, in bounded memory."""
+    """Counts while the run goes on, in bounded memory.
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    Args:
+        limits: What readings are judged by; may be replaced, acts from then on.
+        kept: Frames whose latency is kept.
+    """
+
+    def __init__(self, limits: Limits, *, kept: int = KEPT) -> None:
+        self.limits = limits
         self.frames = self.skipped = self.misses = self.switches = self.telemetry_gaps = 0
+        self.substitutes = 0
         self.over_temp_s = self.over_power_s = self.throttled_s = 0.0
         self.temp_max_c: float | None = None
         self.provenance: Provenance | None = None
         self.energy_j: float | None = None  # trapezoids between power readings
         self._runs: Counter[str] = Counter()
-        self._latencies_s: deque[float] = deque(maxlen=KEPT)
-        self._preprocess_s: deque[float] = deque(maxlen=KEPT)
-        self._switches_s: deque[float] = deque(maxlen=KEPT)
+        self._latencies_s: deque[float] = deque(maxlen=kept)
+        self._preprocess_s: deque[float] = deque(maxlen=kept)
+        self._switches_s: deque[float] = deque(maxlen=kept)
         self._last: TelemetrySample | None = None
 
     def see(self, sample: TelemetrySample | None) -> None:
@@ -77,9 +100,9 @@ class Tally:
 
     def _see_interval(self, last: TelemetrySample, sample: TelemetrySample) -> None:
         duration_s = sample.time_s - last.time_s
-        if _over(sample.temp_c, self._limits.temp_c):
+        if _over(sample.temp_c, self.limits.temp_c):
             self.over_temp_s += duration_s
-        if _over(sample.power_w, self._limits.power_w):
+        if _over(sample.power_w, self.limits.power_w):
             self.over_power_s += duration_s
         if sample.throttled:
             self.throttled_s += duration_s
@@ -90,6 +113,10 @@ class Tally:
     def count_switch(self, duration_s: float) -> None:
         """Note what an activation took."""
         self._switches_s.append(duration_s)
+
+    def count_substitute(self) -> None:
+        """Note that a frame runs another configuration than the one decided on."""
+        self.substitutes += 1
 
     def count(self, line: FrameLog, preprocess_s: float) -> None:
         """Count one frame as it was logged."""
@@ -135,6 +162,7 @@ class Tally:
             telemetry_gaps=self.telemetry_gaps,
             switch_median_s=quantile(self._switches_s, 0.5),
             switch_max_s=max(self._switches_s, default=None),
+            substitutes=self.substitutes,
             damage=damage,
             stopped=stopped,
         )

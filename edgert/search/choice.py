@@ -1,6 +1,7 @@
 """A choice: which knob of a model stands at which level. Plain data, with a key and its edits.
 
-A knob is "branch:NAME" at the level "linear" or "skip", or "channels:NAME" at a number of units.
+A knob is "branch:NAME" at the level "linear" or "skip", "channels:NAME" at a number of units, or
+"size:input" at a size as "270x360", rows first.
 A knob that is not named stands where the full model has it.
 """
 
@@ -15,6 +16,7 @@ Level = str | int
 Choice = Mapping[str, Level]
 
 BRANCH, CHANNELS = "branch:", "channels:"
+SIZE = "size:input"
 RANKING = "ranking.json"  # beside family.yaml, and in the search's work folder
 
 
@@ -25,7 +27,7 @@ def key_of(choice: Choice) -> str:
 
 
 def edits_of(choice: Choice, *, ranking: str = RANKING) -> list[Edit]:
-    """The edits of a choice on the merged graph, without fits.
+    """The edits of a choice on the merged graph that fits make up for, without these.
 
     Groups are narrowed before branches go: a group is named after the maps that write it, and
     loses that name with them.
@@ -48,10 +50,20 @@ def edits_of(choice: Choice, *, ranking: str = RANKING) -> list[Edit]:
     return edits
 
 
+def size_edits_of(choice: Choice) -> list[Edit]:
+    """The edit that follows the fits, which are made at the full model's size."""
+    if SIZE not in choice:
+        return []
+    height, width = map(int, str(choice[SIZE]).split("x"))
+    return [{"resize_input": {"height": height, "width": width}}]
+
+
 def fitted_edits(choice: Choice, *, fitted: PurePosixPath, ranking: str = RANKING) -> list[Edit]:
     """The edits of a choice with the numbers that were fitted for it."""
     edits = edits_of(choice, ranking=ranking)
-    return [*edits, {"compensate": {"fitted": str(fitted)}}] if edits else []
+    if edits:
+        edits.append({"compensate": {"fitted": str(fitted)}})
+    return [*edits, *size_edits_of(choice)]
 
 
 def with_step(choice: Choice, steps: Iterable[tuple[str, Level]]) -> dict[str, Level]:

@@ -6,23 +6,20 @@ is there.
 
 import contextlib
 import importlib
-import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import (
-    BrokenExecutor,
-    CancelledError,
-    Executor,
-    ProcessPoolExecutor,
-    as_completed,
-)
-from multiprocessing.connection import wait
+from concurrent.futures import BrokenExecutor, CancelledError, Executor
 from typing import Any
 
 from edgert.errors import BackendError, UsageError
 from edgert.optional import needs
+from edgert.processes import (
+    as_they_end,
+    end_with_parent,
+    interrupts_wait,
+    leave_interrupts_to_parent,
+    own_processes,
+)
 
 
 class Workers:
@@ -60,9 +57,9 @@ class Workers:
             BackendError: A worker died, as one does that takes more memory than there is.
         """
         try:
-            with _interrupts_wait():
+            with interrupts_wait():
                 futures = [self._executor.submit(function, *each) for each in arguments]
-            for future in as_completed(futures):
+            for future in as_they_end(futures):
                 if on_result is not None:
                     on_result(future.result())
             return [future.result() for future in futures]
@@ -95,33 +92,8 @@ def open_workers(
             yield workers
         return
     count = jobs or len(os.sched_getaffinity(0))
-    others = set(multiprocessing.active_children())
-    executor = ProcessPoolExecutor(
-        count, mp_context=multiprocessing.get_context("spawn"), initializer=prepare_worker
-    )
-    try:
+    with own_processes(count, prepare=prepare_worker) as executor:
         yield Workers(executor, count)
-        executor.shutdown()
-    except BaseException:
-        executor.shutdown(wait=False, cancel_futures=True)
-        for process in set(multiprocessing.active_children()) - others:
-            process.kill()  # a trial may take a minute, and nobody waits for it any more
-        executor.shutdown()
-        raise
-
-
-@contextlib.contextmanager
-def _interrupts_wait() -> Iterator[None]:
-    """Ctrl-C comes after the block, and not at all to processes that are started in it.
-
-    A process inherits what is blocked; until `prepare_worker` runs it would else end with a
-    traceback of its own.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def prepare_worker() -> None:
@@ -130,19 +102,12 @@ def prepare_worker() -> None:
     Its numpy computes with one thread; Ctrl-C is left to the process that started it; it ends
     with that process, also where that one is killed.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    leave_interrupts_to_parent()
+    end_with_parent()
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})
     importlib.import_module("numpy")  # its BLAS counts the cores that it may use as it is loaded
     os.sched_setaffinity(0, cores)
-
-
-def _end_with(sentinel: Any) -> None:
-    wait([sentinel])
-    os._exit(1)
 
 
 @contextlib.contextmanager

@@ -1,18 +1,18 @@
 """The journal: every result of a search on a line of its own, so that a killed search goes on."""
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from edgert.artifacts.lines import LineFile, check_unchanged
+from edgert.closing import Closing
 from edgert.errors import ArtifactError
 
 _FORMAT = 1
 
 
-class Journal:
+class Journal(Closing):
     """An append-only file of JSON lines; each is on the disk before `append` returns.
 
     Use as a context manager: it is locked while it is open.
@@ -29,34 +29,17 @@ class Journal:
     def __init__(self, path: Path, identity: Mapping[str, str]) -> None:
         self.path = path
         self.records: list[dict[str, Any]] = []
-        self._file = path.open("a+b")
+        self._file = LineFile(path, work="search", elsewhere="name another folder with --work")
         try:
-            self._lock()
             self._read(dict(identity))
         except BaseException:
             self._file.close()
             raise
 
-    def __enter__(self) -> "Journal":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
     def append(self, record: Mapping[str, Any]) -> None:
         """Write one line and wait until the disk has it."""
         line = json.dumps(record, separators=(",", ":"), ensure_ascii=False)
-        try:
-            self._file.write(line.encode() + b"\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise ArtifactError(
-                f"write {self.path}",
-                expected="room on the disk",
-                got=(error.strerror or str(error)).lower(),
-                advice="Free some space and start again: the search goes on",
-            ) from error
+        self._file.append(line.encode())
         self.records.append(dict(record))
 
     def of_kind(self, kind: str) -> Iterator[dict[str, Any]]:
@@ -68,25 +51,12 @@ class Journal:
         """How long the search had taken when it last wrote a line."""
         return max((float(record.get("elapsed_s", 0.0)) for record in self.records), default=0.0)
 
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ArtifactError(
-                f"open {self.path}",
-                expected="no other search using it",
-                got="one that is at it",
-                advice="Wait for it to end, or name another folder with --work",
-            ) from error
+    def close(self) -> None:
+        """Close the file; another search may open it then."""
+        self._file.close()
 
     def _read(self, identity: dict[str, str]) -> None:
-        self._file.seek(0)
-        content = self._file.read()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):  # a kill came between two bytes
-            self._file.truncate(whole)
-        self._file.seek(0, os.SEEK_END)
-        lines = content[:whole].splitlines()
+        lines = self._file.lines()
         if not lines:
             self.append({"kind": "header", "format": _FORMAT, "identity": identity})
             return
@@ -116,18 +86,13 @@ class Journal:
         then = header.get("identity")
         if header.get("kind") != "header" or not isinstance(then, dict):
             then = {}
-        changed = [
-            f"{key} {_short(identity.get(key))} instead of {_short(then.get(key))}"
-            for key in sorted({*then, *identity})
-            if then.get(key) != identity.get(key)
-        ]
-        if changed:
-            raise ArtifactError(
-                f"go on with the search in {self.path.parent}",
-                expected="what it was started with",
-                got="; ".join(changed),
-                advice="Add --restart to start anew, or name another folder with --work",
-            )
+        check_unchanged(
+            f"go on with the search in {self.path.parent}",
+            then,
+            identity,
+            advice="Add --restart to start anew, or name another folder with --work",
+            shown=_short,
+        )
 
 
 def _short(value: Any) -> str:

@@ -25,6 +25,7 @@ class SearchOptions(Record, frozen=True, kw_only=True):
         align: Channels are kept in multiples of this.
         only: Patterns of names; others stay as they are.
         exclude: Patterns of names that stay as they are.
+        sizes: Shares of each side of the picture that the network may see instead of all of it.
         fit_frames: Calibration frames that trials are fitted on.
         frames: Calibration frames that the written configurations are fitted on.
         label_frames: At most this many labelled frames; None: all.
@@ -45,6 +46,7 @@ class SearchOptions(Record, frozen=True, kw_only=True):
     align: _Count = 8
     only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    sizes: tuple[Annotated[float, msgspec.Meta(gt=0, lt=1)], ...] = ()
     fit_frames: _Count = 16
     frames: _Count = 40
     label_frames: _Count | None = None

@@ -23,8 +23,8 @@ from edgert.calibration.reference import Reference
 from edgert.errors import ArtifactError, PreconditionError, UsageError
 from edgert.preprocess import Preprocessor
 from edgert.profiling.dataset import evenly
+from edgert.profiling.labelled import ScoringFrames, open_scoring_frames
 from edgert.search.holdout import split_by_blocks
-from edgert.search.labelled import ScoringFrames, open_scoring_frames
 from edgert.search.options import SearchOptions
 from edgert.search.score import Metric
 from edgert.search.trial import serialised
@@ -97,8 +97,8 @@ def identity_of(
     found = {
         "base model": hashlib.sha256(f"{base.sha256}{base.weights_sha256}".encode()).hexdigest(),
         "input": hashlib.sha256(msgspec.json.encode(family.family.input)).hexdigest(),
-        "calibration frames": _digest(frames.calibration),
-        "labelled frames": _digest(labels) if labels else "none",
+        "calibration frames": digest_of(frames.calibration),
+        "labelled frames": digest_of(labels) if labels else "none",
         "fit frames": str(options.fit_frames),
         "cost": options.cost,
         "largest drop": f"{options.max_drop:g}",
@@ -111,6 +111,8 @@ def identity_of(
     if options.cost == "latency":
         found["device"] = hashlib.sha256(msgspec.json.encode(backend.identity())).hexdigest()
         found["threads"] = str(options.threads or "one for each core")
+    if options.sizes:
+        found["sizes"] = ", ".join(f"{share:g}" for share in options.sizes)
     return found
 
 
@@ -226,8 +228,8 @@ def _refuse_few(count: int, least: int, subject: str, more: str) -> None:
 
 
 def _refuse_overlap(paths: Sequence[Path], labelled: ScoringFrames) -> None:
-    scored = {_digest([path]) for path in labelled.pictures}
-    both = [path for path in paths if _digest([path]) in scored]
+    scored = {digest_of([path]) for path in labelled.pictures}
+    both = [path for path in paths if digest_of([path]) in scored]
     if both:
         raise UsageError(
             "search",
@@ -237,7 +239,8 @@ def _refuse_overlap(paths: Sequence[Path], labelled: ScoringFrames) -> None:
         )
 
 
-def _digest(paths: Sequence[Path]) -> str:
+def digest_of(paths: Sequence[Path]) -> str:
+    """Of the contents of files, and of their names where there are several."""
     digest = hashlib.sha256()
     for path in paths:
         digest.update(f"{path.name}\0".encode() if len(paths) > 1 else b"")

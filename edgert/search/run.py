@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from edgert.artifacts import FamilyFolder, write_atomically
+from edgert.artifacts import FamilyFolder, make_folder, write_atomically
 from edgert.backends.onnxruntime import OnnxRuntimeBackend
 from edgert.calibration.ranking import rank_units, save_ranking
 from edgert.calibration.reference import Reference
@@ -95,7 +95,7 @@ def search_family(
     frames = find_frames(family, options)
     identity = identity_of(family, frames, options, backend)
     work = work.resolve()
-    work.mkdir(parents=True, exist_ok=True)
+    make_folder(work)
     if restart:
         clear_workspace(work)
     with Journal(work / JOURNAL, identity) as journal:
@@ -138,6 +138,7 @@ def _space(work: Path, graph: Graph, options: SearchOptions, say: Progress) -> S
         align=options.align,
         only=options.only,
         exclude=options.exclude,
+        sizes=options.sizes,
         progress=lambda done, total, what: say("reference", done, total, what),
     )
     if not (work / RANKING).is_file():

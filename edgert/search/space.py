@@ -1,8 +1,9 @@
 """The space of a search: every knob that a graph has by its structure, and a choice's normal form.
 
-Knobs are the residual branches (keep, a linear map in their place, skip) and the channel groups
-(how many units stay). What has no effect beside something else, as the width of a branch that is
-gone, is no part of a canonical choice: equal graphs are one choice.
+Knobs are the residual branches (keep, a linear map in their place, skip), the channel groups
+(how many units stay) and, where asked for, the size of the picture. What has no effect beside
+something else, as the width of a branch that is gone, is no part of a canonical choice: equal
+graphs are one choice.
 """
 
 import math
@@ -12,14 +13,15 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from edgert.errors import SurgeryError, UsageError
-from edgert.search.choice import BRANCH, CHANNELS, Choice, Level
+from edgert.search.choice import BRANCH, CHANNELS, SIZE, Choice, Level
 from edgert.search.structure import Structure, structure_of
 from edgert.surgery.channel_groups import ChannelGroup, find_channel_groups
 from edgert.surgery.cost import cost_of
-from edgert.surgery.graph import Graph
+from edgert.surgery.graph import Graph, static_shape
 from edgert.surgery.narrow_channels import narrow_channels
 from edgert.surgery.replace_residuals import replace_residuals
 from edgert.surgery.residuals import find_residual_branches
+from edgert.surgery.resize_input import working_size
 
 EIGHTHS = (7, 6, 5, 4, 3, 2, 1)
 Progress = Callable[[int, int, str], None]
@@ -32,7 +34,7 @@ class Knob:
     Attributes:
         name: As a choice names it.
         levels: From the dearest to the cheapest; where the full model stands is none of them.
-        units: How many units the full model's group has; 0 for a branch.
+        units: How many units the full model's group has; 0 for a branch and for the size.
     """
 
     name: str
@@ -49,7 +51,7 @@ class Space:
     """All knobs of a graph.
 
     Attributes:
-        knobs: Branches first, each kind in the graph's order.
+        knobs: Branches first, then groups, each in the graph's order; last the size.
         structure: What stays when branches go.
         maps: For each group's knob, the nodes that write it and those that read it.
         left_out: Why a branch or group is no knob, by name.
@@ -87,6 +89,8 @@ class Space:
     def _matters(self, name: str, alive: set[str]) -> bool:
         if name.startswith(BRANCH):
             return self.structure.branches[name.removeprefix(BRANCH)][0] in alive
+        if name == SIZE:
+            return True
         return all(any(node in alive for node in nodes) for nodes in self.maps[name])
 
 
@@ -96,6 +100,7 @@ def find_space(
     align: int = 8,
     only: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    sizes: Sequence[float] = (),
     progress: Progress | None = None,
 ) -> Space:
     """Find every knob of a graph that saves multiply-accumulates.
@@ -105,10 +110,13 @@ def find_space(
         align: Channels are kept in multiples of this, at least one multiple.
         only: Patterns as of a shell; a branch or group that none fits is left out. Empty: all.
         exclude: Patterns; a branch or group that one fits is left out.
+        sizes: Shares of the picture's sides, 0 < share < 1; each becomes the nearest size that
+            the graph works at.
         progress: Called before each knob.
 
     Raises:
-        UsageError: No knob is left.
+        UsageError: No knob is left, or no smaller size.
+        PreconditionError: The graph is tied to the size of its picture.
     """
     branches, groups = find_residual_branches(graph), find_channel_groups(graph)
     finder = _Finder(graph, align, only, exclude, progress or (lambda *_: None))
@@ -118,6 +126,8 @@ def find_space(
     for index, item in enumerate(items):
         finder.progress(index, total, f"knob {item.name}")
         knobs += finder.knobs_of(item)
+    if sizes:
+        knobs.append(_size_knob(graph, sizes))
     if not knobs:
         raise UsageError(
             "search",
@@ -139,6 +149,24 @@ def levels_of(group: ChannelGroup, align: int) -> tuple[int, ...]:
     units, multiple = group.units, align // math.gcd(align, group.unit)
     kept = [max(1, round(units * n / 8 / multiple)) * multiple for n in EIGHTHS]
     return tuple(dict.fromkeys(level for level in kept if level < units))
+
+
+def _size_knob(graph: Graph, shares: Sequence[float]) -> Knob:
+    """The sizes next to some shares of the picture's own, largest first."""
+    height, width = (static_shape(graph.inputs[0]) or ())[-2:]
+    near = [
+        working_size(graph, max(1, round(height * share)), max(1, round(width * share)))
+        for share in sorted(shares, reverse=True)
+    ]
+    levels = [f"{r}x{c}" for r, c in dict.fromkeys(near) if r * c < height * width]
+    if not levels:
+        raise UsageError(
+            "search over sizes",
+            expected="a share whose nearest size that the network works at is a smaller one",
+            got=", ".join(f"{rows} x {columns}" for rows, columns in near),
+            advice="Give smaller shares with --sizes",
+        )
+    return Knob(SIZE, tuple(levels))
 
 
 class _Finder:

@@ -17,7 +17,7 @@ from edgert.build.derive import derive
 from edgert.calibration.fit import fit_compensation
 from edgert.errors import ArtifactError, EdgertError, InferenceError, PreconditionError
 from edgert.optional import needs
-from edgert.search.choice import Choice, edits_of, key_of
+from edgert.search.choice import Choice, edits_of, key_of, size_edits_of
 from edgert.search.score import drop_error, frame_counts, score_of
 from edgert.search.workspace import Part, Workspace, open_workspace
 from edgert.surgery.channels_first import channels_first
@@ -70,7 +70,7 @@ def prepare_timing(folder: str, identity: str, choice: Choice) -> Result:
         workspace = open_workspace(folder, identity)
         path = workspace.folder / "timing" / f"{result['key']}.onnx"
         folded = with_numbers(derived(workspace, choice), {}, subject="prepare a timing")
-        save_graph(_laid_out(folded), path)
+        save_graph(_laid_out(folded, choice), path)
         result["graph"] = str(path)
     except ArtifactError as error:
         result["fatal"] = parts_of(error)
@@ -90,7 +90,7 @@ def parts_of(error: EdgertError) -> dict[str, str]:
 
 
 def derived(workspace: Workspace, choice: Choice) -> Graph:
-    """The graph of a choice, before it is fitted."""
+    """The graph of a choice, before it is fitted and before its picture has another size."""
     graph = workspace.reference.graph
     subject = f"derive {key_of(choice)}"
     return derive(graph, edits_of(choice), subject=subject, folder=workspace.folder)
@@ -141,13 +141,13 @@ def score_graph(workspace: Workspace, graph: Graph, frames: Sequence[int]) -> Ar
 def _evaluated(workspace: Workspace, choice: Choice, *, final: bool) -> Result:
     key = key_of(choice)
     graph = plain = derived(workspace, choice)
-    if choice:
+    if edits_of(choice):
         reference = workspace.final_reference if final else workspace.reference
         compensation = fit_compensation(graph, reference, threads=1)
         graph = compensation.graph
         if final:
             compensation.save(workspace.folder / fitted_path(key))
-    laid_out = _laid_out(graph)
+    laid_out = _laid_out(graph, choice)
     if final:
         save_graph(laid_out, workspace.folder / GRAPHS / f"{key}.onnx")
     cost = cost_of(laid_out)
@@ -161,12 +161,14 @@ def _evaluated(workspace: Workspace, choice: Choice, *, final: bool) -> Result:
         errors[part] = None if full is None else drop_error(full, counts)
         workspace.save_counts(key, f"final-{part}" if choice and final else part, counts)
     if final and choice:  # what the same edits give with the old weights
-        counts = score_graph(workspace, _laid_out(plain), workspace.setup.report)
+        counts = score_graph(workspace, _laid_out(plain, choice), workspace.setup.report)
         scores["uncompensated"] = score_of(counts.sum(axis=0))
     return {"macs": cost.macs, "parameters": cost.parameters, "scores": scores, "errors": errors}
 
 
-def _laid_out(graph: Graph) -> Graph:
+def _laid_out(graph: Graph, choice: Choice) -> Graph:
+    """The graph as it would be built: at its size, which fits know nothing of, and its layout."""
+    graph = derive(graph, size_edits_of(choice), subject=f"derive {key_of(choice)}")
     try:
         return channels_first(graph)
     except PreconditionError:  # nothing to move

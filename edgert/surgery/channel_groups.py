@@ -17,6 +17,7 @@ from edgert.surgery.channel_ties import OTHER, Labels, shape_at, value_at
 from edgert.surgery.channel_walk import Members, members_from
 from edgert.surgery.graph import Graph
 from edgert.surgery.linear_maps import scope_of_weight
+from edgert.surgery.unused_names import UnusedNames
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def groups_and_members(graph: Graph) -> Iterator[tuple[ChannelGroup, Members]]:
     flows = functools.cache(flow_of)
     place = {node: position for position, node in enumerate(graph.nodes)}
     grouped: dict[Any, Labels] = {}  # by producer, which of its channels are in a group
-    names: set[str] = set()
+    names = UnusedNames()
     for node in graph.nodes:
         for tie in flows(node).ties:
             if tie.role != "writes":
@@ -82,8 +83,7 @@ def groups_and_members(graph: Graph) -> Iterator[tuple[ChannelGroup, Members]]:
                 written = _written(producer, members)
                 grouped[producer] = grouped.get(producer, 0) | (written != OTHER)
             grouped[node] = grouped[node] | (free != OTHER)  # also where it is blocked
-            name = _unused(_shared_scope(members, place), names)
-            names.add(name)
+            name = names.take(_shared_scope(members, place))
             yield _described(name, members, place), members
 
 
@@ -125,10 +125,3 @@ def _shared_scope(members: Members, place: dict[Any, int]) -> str:
         shared = shared[: same.index(False) if False in same else len(same)]
     first: str = producers[0].name
     return ".".join(shared) or scopes[0] or first
-
-
-def _unused(name: str, taken: set[str]) -> str:
-    unique, count = name, 1
-    while unique in taken:
-        unique, count = f"{name}_{count}", count + 1
-    return unique

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from edgert.optional import needs
 
 _LARGEST_ELEMENTS = 1 << 20
-# Drawing random numbers is no constant; control flow has graphs of its own.
-_NEVER = frozenset({"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike",
-                    "Bernoulli", "Multinomial", "If", "Loop", "Scan"})  # fmt: skip
+# Drawing random numbers is no constant; control flow has graphs of its own. A weight behind a
+# DequantizeLinear is int8 because a runtime is to compute in int8.
+_NEVER = frozenset({"DequantizeLinear", "RandomNormal", "RandomUniform", "RandomNormalLike",
+                    "RandomUniformLike", "Bernoulli", "Multinomial", "If", "Loop",
+                    "Scan"})  # fmt: skip
 
 # Their meaning changed with opset 13; the reference implementation has only the new one.
 _NEW_IN_13 = frozenset({"Softmax", "LogSoftmax", "Hardmax"})

@@ -18,6 +18,7 @@ from edgert.surgery.gelu import spell_gelu
 from edgert.surgery.graph import Graph, infer_shapes, remove_unused, static_shape
 from edgert.surgery.model_file import read_model
 from edgert.surgery.operators import STANDARD
+from edgert.surgery.unused_names import UnusedNames
 
 _SMALL_BYTES = 1024
 
@@ -172,18 +173,14 @@ def _name_nodes_by_scope(model: Any) -> None:
     TorchScript exports name nodes "/module/path/Op"; the dynamo exporter keeps the path in the
     node's metadata, beside source lines of the machine that ran it.
     """
-    taken: set[str] = set()
+    names = UnusedNames()
     for node in model.graph:
         scopes = node.metadata_props.get("pkg.torch.onnx.name_scopes")
         name = node.name or node.op_type
         if scopes:
             path = [scope for scope in ast.literal_eval(scopes)[:-1] if scope]
             name = f"{path[-1] if path else ''}/{node.op_type}"
-        unique, count = name, 1
-        while unique in taken:
-            unique, count = f"{name}_{count}", count + 1
-        taken.add(unique)
-        node.name = unique
+        node.name = names.take(name)
         node.doc_string = None
         node.metadata_props.clear()
         for value in node.outputs:

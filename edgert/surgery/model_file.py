@@ -90,7 +90,21 @@ def _parsed(path: Path) -> Any:
         raise ArtifactError(
             subject, expected="an ONNX file", got="no such file", advice="Check the path"
         ) from error
-    except (message.DecodeError, IsADirectoryError, PermissionError) as error:
+    except IsADirectoryError as error:
+        raise ArtifactError(
+            subject,
+            expected="an ONNX file",
+            got="a folder",
+            advice="Name the file in it; a family's is base.onnx",
+        ) from error
+    except PermissionError as error:
+        raise ArtifactError(
+            subject,
+            expected="a file that may be read",
+            got="permission denied",
+            advice="Change its owner or mode, or run as a user who may read it",
+        ) from error
+    except message.DecodeError as error:
         raise ArtifactError(
             subject,
             expected="an ONNX file",

@@ -6,9 +6,9 @@ from typing import Any, Literal
 import numpy as np
 
 from edgert.optional import needs
-from edgert.surgery.graph import Graph, add_initializer, static_shape, values_of
+from edgert.surgery.graph import Graph, add_initializer, static_shape
 from edgert.surgery.prunable import PruningPlan
-from edgert.surgery.rewire import new_node
+from edgert.surgery.rewire import GraphNames, new_node
 from edgert.surgery.token_rules import Tokens
 
 Score = Literal["attention_and_value", "attention", "class_attention"]
@@ -105,10 +105,10 @@ class PrunedNodes:
         """The candidates' numbers, best first; the earlier of equals first."""
         ir = needs("onnx_ir", "build", "to edit ONNX graphs")
         count = add_initializer(self._graph, f"{self._scope}.count", _integers(self._candidates))
-        taken = {value.name for value in values_of(self._graph)}
-        name = _unused(f"{self._scope}/TopK", {node.name for node in self._graph.nodes})
+        names = GraphNames(self._graph)
+        name = names.nodes.take(f"{self._scope}/TopK")
         outputs = [
-            ir.Value(name=_unused(f"{name}.{what}", taken), shape=scores.shape, type=kind)
+            ir.Value(name=names.values.take(f"{name}.{what}"), shape=scores.shape, type=kind)
             for what, kind in (
                 ("scores", scores.type),
                 ("order", ir.TensorType(ir.DataType.INT64)),
@@ -176,10 +176,3 @@ _SCORES = {
 
 def _integers(*numbers: int) -> Any:
     return np.array(numbers, dtype=np.int64)
-
-
-def _unused(name: str, taken: set[str]) -> str:
-    unique, count = name, 1
-    while unique in taken:
-        unique, count = f"{name}_{count}", count + 1
-    return unique

@@ -8,6 +8,21 @@ from typing import Any
 
 from edgert.optional import needs
 from edgert.surgery.graph import Graph, values_of
+from edgert.surgery.unused_names import UnusedNames
+
+
+class GraphNames:
+    """The names in a graph, looked up once for many insertions: each is cheap then.
+
+    It knows of what it gave out, not of what is renamed or removed meanwhile.
+
+    Args:
+        graph: The copy being edited.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.nodes = UnusedNames(node.name for node in graph.nodes)
+        self.values = UnusedNames(value.name for value in values_of(graph))
 
 
 def new_node(
@@ -19,6 +34,7 @@ def new_node(
     shape: Sequence[int],
     before: Any,
     attributes: Mapping[str, Any] | None = None,
+    names: GraphNames | None = None,
 ) -> Any:
     """Insert a node with one output; in place.
 
@@ -28,22 +44,27 @@ def new_node(
         inputs: Values of the graph, None for an input left out.
         name: Wanted node name; a number is appended where it is taken.
         shape: Shape of the output.
-        before: Node of the graph that the new one is put in front of.
+        before: Node of the graph that the new one is put in front of; None: behind all others.
         attributes: Plain values, or attributes of another node.
+        names: Those of the graph, where many nodes are inserted. None: looked up anew, which
+            takes as long as the graph is large.
 
     Returns:
         The output value; its type is that of the first input.
     """
     ir = needs("onnx_ir", "build", "to edit ONNX graphs")
-    nodes = {node.name for node in graph.nodes}
-    unique = _unused(name, nodes)
+    names = names or GraphNames(graph)
+    unique = names.nodes.take(name)
     output = ir.Value(
-        name=_unused(f"{unique}.output", {value.name for value in values_of(graph)}),
+        name=names.values.take(f"{unique}.output"),
         shape=ir.Shape(tuple(shape)),
         type=inputs[0].type,
     )
     node = ir.node(op_type, inputs, attributes, outputs=[output], name=unique)
-    graph.model.graph.insert_before(before, node)
+    if before is None:
+        graph.model.graph.append(node)
+    else:
+        graph.model.graph.insert_before(before, node)
     return output
 
 
@@ -57,10 +78,3 @@ def replace_value(old: Any, new: Any) -> None:
     if is_output:
         old.name = f"{name}.replaced"
         new.name = name
-
-
-def _unused(name: str, taken: set[str]) -> str:
-    unique, count = name, 1
-    while unique in taken:
-        unique, count = f"{name}_{count}", count + 1
-    return unique

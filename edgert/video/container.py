@@ -8,6 +8,8 @@ from edgert.video.uri import Address
 
 OPEN_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 5.0
+# FFmpeg looks at a stream for so long before it hands out anything; by itself for 2 s and more.
+_LOOK_US = "500000"
 _PLAYLISTS = ("hls", "dash")
 _NETWORK = ("rtsp", "rtsps", "http", "https")
 
@@ -38,7 +40,7 @@ def options_from_address(address: Address) -> dict[str, Any]:
         return {"format": "v4l2", "options": asked}
     if address.scheme in _NETWORK:
         rtsp = address.scheme.startswith("rtsp")
-        options = {"rtsp_transport": "tcp"} if rtsp else {}
+        options = {"rtsp_transport": "tcp", "analyzeduration": _LOOK_US} if rtsp else {}
         return {"timeout": (OPEN_TIMEOUT_S, READ_TIMEOUT_S), "options": options}
     return {}
 

@@ -19,6 +19,11 @@ class Damage:
         """Whether any place was noted."""
         return self._places > 0
 
+    @property
+    def places(self) -> int:
+        """How many were noted."""
+        return self._places
+
     def see_packet(self) -> None:
         """Count a packet; it holds a frame, which the decoder may hand out much later."""
         self._packets += 1

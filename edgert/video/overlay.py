@@ -3,16 +3,22 @@
 The strip is `edgert.video.strip`, the colours are `edgert.video.palette`.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgert.video.boxes import Box, boxes_from_logits
 from edgert.video.palette import palette_from_labels
 from edgert.video.strip import Strip, StripText, rendered_text
 
-__all__ = ["Overlay", "StripText"]
+__all__ = ["Overlay", "StripText", "Task"]
+
+Task = Literal["segmentation", "classification", "detection"]
+_KEPT_TEXTS = 512  # rendered labels with their scores
+MOST_BOXES = 50  # drawn; more would hide the picture
 
 _LEGEND_BACKGROUND = (18, 20, 24)
 _LEGEND_TEXT = (238, 240, 244)
@@ -25,7 +31,10 @@ class Overlay:
         labels: Of the model's classes, in their order.
         width: Of the frames, in pixels.
         height: Of the frames.
-        task: Segmentation lays label colours over the frame; classification names the best label.
+        task: Segmentation lays label colours over the frame; classification names the best label;
+            detection draws boxes with label and score.
+        input_size: Width and height of the model's input, which boxes are given in; None: they
+            are in pixels of the frame.
     """
 
     def __init__(
@@ -34,7 +43,8 @@ class Overlay:
         width: int,
         height: int,
         *,
-        task: Literal["segmentation", "classification"] = "segmentation",
+        task: Task = "segmentation",
+        input_size: tuple[int, int] | None = None,
     ) -> None:
         self._labels = list(labels)
         self._task = task
@@ -45,6 +55,12 @@ class Overlay:
         self.height = height + height % 2 + self._strip.height
         self._canvas = np.zeros((self.height, self.width, 3), np.uint8)
         palette = palette_from_labels(labels)
+        self._colors = palette
+        self._scale = tuple(
+            a / b for a, b in zip((width, height), input_size or (width, height), strict=True)
+        )
+        self._rendered = functools.lru_cache(_KEPT_TEXTS)(rendered_text)
+        self._line = max(2, round(min(width, height) / 200))
         self._half_colors = palette >> 1  # the frame's half is added: an average without floats
         self._legend = _legend(self._labels, palette, height) if task == "segmentation" else None
         self._tables: tuple[tuple[int, ...], NDArray[Any], NDArray[Any]] | None = None
@@ -56,7 +72,8 @@ class Overlay:
 
         Args:
             image: (height, width, 3) uint8 RGB; unchanged.
-            logits: (1, C, h, w) for segmentation, (1, C) for classification.
+            logits: (1, C, h, w) for segmentation, (1, C) for classification, (1, N, 6) for
+                detection: see `edgert.video.boxes`.
             strip: What the strip says.
 
         Returns:
@@ -69,15 +86,19 @@ class Overlay:
         height, width = self._frame_height, self._strip.width
         if image.shape != (height, width, 3):
             raise ValueError(f"overlay is for {(height, width, 3)}, image is {image.shape}")
-        if logits.ndim < 2 or logits.shape[1] != len(self._labels):
+        if self._task != "detection" and (logits.ndim < 2 or logits.shape[1] != len(self._labels)):
             raise ValueError(f"{len(self._labels)} labels, but scores are {logits.shape}")
         frame = self._canvas[:height, :width]
         if self._task == "segmentation":
             self._blend(frame, image, logits)
+        elif self._task == "detection":
+            frame[:] = image
+            for box in reversed(boxes_from_logits(logits, self._labels, most=MOST_BOXES)):
+                self._draw_box(frame, box)  # the best last, on top
         else:
             frame[:] = image
             best = self._labels[int(logits.reshape(-1).argmax())]
-            _put(frame, rendered_text(best, 22, _LEGEND_TEXT, _LEGEND_BACKGROUND), 8, 8)
+            _put(frame, self._rendered(best, 22, _LEGEND_TEXT, _LEGEND_BACKGROUND), 8, 8)
         self._strip.draw(self._canvas[self.height - self._strip.height :, :width], strip)
         return self._canvas
 
@@ -94,6 +115,28 @@ class Overlay:
         if self._legend is not None:
             _put(frame, self._legend, 8, frame.shape[0] - self._legend.shape[0] - 8)
 
+    def _draw_box(self, frame: NDArray[np.uint8], box: Box) -> None:
+        """Four bars along the inside of the box, and its label above or inside it."""
+        height, width = frame.shape[:2]
+        left, right = (_inside(x * self._scale[0], width) for x in box.corners[::2])
+        top, bottom = (_inside(y * self._scale[1], height) for y in box.corners[1::2])
+        if left >= right or top >= bottom:  # outside the picture, or thinner than a pixel
+            return
+        # A number without a label has a colour all the same.
+        color = self._colors[box.number % len(self._colors)] if len(self._colors) else _LEGEND_TEXT
+        line = self._line
+        frame[top : min(top + line, bottom), left:right] = color
+        frame[max(bottom - line, top) : bottom, left:right] = color
+        frame[top:bottom, left : min(left + line, right)] = color
+        frame[top:bottom, max(right - line, left) : right] = color
+        # In tenths, so that few texts are ever rendered.
+        name = f"{box.label} {box.score:.1f}"
+        text = self._rendered(
+            name, max(9, min(16, height // 30)), _LEGEND_TEXT, _LEGEND_BACKGROUND
+        )
+        above = top - text.shape[0]
+        _put(frame, text, left, above if above >= 0 else top + line)
+
     def _nearest(self, shape: tuple[int, ...]) -> tuple[NDArray[Any], NDArray[Any]]:
         """For each row and column of the frame, the one of the label map that it falls into."""
         if self._tables is None or self._tables[0] != shape:
@@ -102,6 +145,10 @@ class Overlay:
             columns = np.arange(width) * shape[1] // width
             self._tables = (shape, rows, columns)
         return self._tables[1], self._tables[2]
+
+
+def _inside(place: float, size: int) -> int:
+    return int(min(max(round(place), 0), size))
 
 
 def _legend(

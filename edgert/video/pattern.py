@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgert.errors import VideoError
+from edgert.video.decoder import Picture
 from edgert.video.frame import Frame
 
 _Number = TypeVar("_Number", int, float)
@@ -56,6 +57,35 @@ def pattern_frames(pattern: Pattern, *, loops: int = 1) -> Iterator[Frame]:
             left = _bounce(start[1] + speed[1] * step, pattern.width - size[1])
             image[top : top + size[0], left : left + size[1]] = color
         yield Frame(index, index / pattern.fps, image)
+
+
+class PatternDecoder:
+    """The pattern as a video; implements `edgert.video.decoder.Decoder`."""
+
+    name = "pattern"
+    reason = "the pictures are generated"
+    live = False
+    damage: str | None = None
+    damaged = 0
+
+    def __init__(self, pattern: Pattern) -> None:
+        self.width, self.height, self.fps = pattern.width, pattern.height, pattern.fps
+        self._pattern = pattern
+        self._stopped = False
+
+    def pictures(self) -> Iterator[Picture]:
+        """Every picture, once."""
+        for frame in pattern_frames(self._pattern):
+            if self._stopped:
+                return
+            yield Picture(frame.time_s, frame.image)
+
+    def stop(self) -> None:
+        """End `pictures`."""
+        self._stopped = True
+
+    def close(self) -> None:
+        """Hold nothing, let go of nothing."""
 
 
 _Box = tuple[NDArray[np.uint8], tuple[int, int], tuple[int, int], tuple[int, int]]

@@ -149,3 +149,49 @@ def test_staged_files_into_a_missing_folder_is_one_line(tmp_path: Path):
         staged_files(tmp_path / "no"),
     ):
         pass
+
+
+@pytest.fixture
+def umask():
+    """Sets the process's umask, and sets it back."""
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o002, 0o022, 0o077])
+def test_nobody_else_can_write_to_a_staged_folder_whatever_the_umask(
+    tmp_path: Path, umask, mask: int
+):
+    umask(mask)
+    target = tmp_path / "built" / "set"
+    with staged_folder(target) as staging:
+        assert staging.stat().st_mode & 0o777 == 0o700  # nobody comes in before it is whole
+        (staging / "a").write_text("a")
+        (staging / "sub").mkdir()
+        (staging / "sub" / "b").write_text("b")
+    for path in (target.parent, target, *target.rglob("*")):
+        assert path.stat().st_mode & 0o022 == 0, path
+        assert path.stat().st_mode & 0o700 & ~mask >= 0o600 & ~mask
+    assert target.stat().st_mode & 0o777 == 0o755 & ~mask
+
+
+def test_a_link_in_a_staged_folder_keeps_what_it_leads_to_as_it_is(tmp_path: Path):
+    outside = tmp_path / "outside"
+    outside.write_text("x")
+    outside.chmod(0o666)
+    with staged_folder(tmp_path / "set") as staging:
+        (staging / "link").symlink_to(outside)
+    assert outside.stat().st_mode & 0o777 == 0o666
+
+
+def test_a_link_in_the_target_s_place_is_replaced_and_its_target_stays(tmp_path: Path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "old").touch()
+    (tmp_path / "set").symlink_to(tmp_path / "real")
+    with staged_folder(tmp_path / "set") as staging:
+        (staging / "new").touch()
+    assert names(tmp_path) == {"set", "real"}
+    assert not (tmp_path / "set").is_symlink()
+    assert names(tmp_path / "set") == {"new"}
+    assert names(tmp_path / "real") == {"old"}

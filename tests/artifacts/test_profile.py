@@ -1,10 +1,12 @@
+import csv
 from pathlib import Path
 
 import pytest
 
-from edgert.artifacts import load_profile, save_profile
+from edgert.artifacts import load_profile, save_profile, save_profile_table
 from edgert.errors import ArtifactError
 from edgert.records import Profile, ProfileEntry
+from tests.profile_figures import entry, profile
 
 PROFILE = Profile(
     family="tiny",
@@ -39,3 +41,17 @@ def test_damaged_profile_is_one_line(tmp_path: Path, text: str, line: str):
     (tmp_path / "p.json").write_text(text)
     with pytest.raises(ArtifactError, match=line):
         load_profile(tmp_path / "p.json")
+
+
+def test_the_table_has_a_row_for_each_engine_and_empty_cells_for_the_unknown(tmp_path: Path):
+    measured = entry("full", 0.447, 0.9, baseline=0.6)
+    save_profile_table(tmp_path / "p.csv", profile(measured, PROFILE.entries[1]))
+    with (tmp_path / "p.csv").open(newline="") as file:
+        full, c1 = csv.DictReader(file)
+    assert float(full["energy_j"]) == 0.447
+    assert float(full["energy_low_j"]) == pytest.approx(0.447 * 0.973)
+    assert float(full["energy_of_baseline_high_ratio"]) == pytest.approx(0.62)
+    assert (full["board"], full["energy_from"]) == ("jetson-x", "measured")
+    assert c1["latency_s"] == "0.01"
+    for column in ("energy_j", "energy_from", "energy_low_j", "latency_p95_s", "accuracy"):
+        assert c1[column] == ""

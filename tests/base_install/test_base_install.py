@@ -14,8 +14,8 @@ pytestmark = pytest.mark.base_install
 
 DEVICE_ROOMS = (
     "errors", "records", "clock", "units", "optional", "schema", "settings", "artifacts",
-    "backends", "telemetry", "control", "pool", "video", "runtime", "emulator", "preprocess",
-    "resize", "cli", "report",
+    "backends", "boards", "telemetry", "control", "pool", "video", "runtime", "emulator",
+    "preprocess", "resize", "cli", "report",
 )  # fmt: skip
 
 
@@ -51,6 +51,31 @@ def test_every_verb_explains_itself():
     for verb in VERBS:
         result = run(verb, "--help")
         assert result.returncode == 0, result.stderr
+
+
+def test_the_board_files_are_in_the_wheel(tmp_path, monkeypatch):
+    """Asked from a folder that has none of its own."""
+    from edgert.boards import Machine, board_names, find_board
+
+    monkeypatch.chdir(tmp_path)
+    assert "emulated-orin-nano" in board_names("emulated-")
+    assert find_board(Machine(part_number="p3767-0005")).name == "jetson-orin-nano-8gb"
+
+
+def test_making_keys_names_the_extra_that_it_needs(tmp_path):
+    result = run("keys", str(tmp_path / "k.pem"))
+    assert result.returncode == 1
+    assert "edgert[sign]" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_doctor_needs_no_extra(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-m", "edgert", "doctor"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "edgert[sign]" in result.stdout
 
 
 def test_a_missing_extra_is_one_line_that_names_it(tmp_path):

@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from edgert.artifacts import load_built, load_family, stale_reasons
+from edgert.artifacts import load_built, load_family, sha256_from_file, stale_reasons
 from edgert.backends import open_backend
 from edgert.backends.onnxruntime import reference_session
 from edgert.build.compile import build_family, reasons_to_build
@@ -50,7 +50,10 @@ def test_engines_compute_what_their_graphs_do(tiny_family: Path, tmp_path: Path,
         path = tmp_path / f"{configuration.name}.onnx"
         save_graph(derive(base, configuration.edits, subject="derive"), path)
         want = reference_session(path).run({"pixel_values": x})["logits"]
-        got = backend.load(built.engine_path(configuration.name)).run({"pixel_values": x})
+        got = backend.load(
+            built.engine_path(configuration.name),
+            sha256_from_file(built.engine_path(configuration.name)),
+        ).run({"pixel_values": x})
         np.testing.assert_allclose(got["logits"], want, atol=1e-5)
         outputs.append(want.copy())
     assert not np.allclose(outputs[0], outputs[1], atol=1e-3)  # the configurations do differ
@@ -135,9 +138,10 @@ class Spoiling:
     def __init__(self, inner) -> None:
         self._inner = inner
         self.name, self.engine_suffix = inner.name, inner.engine_suffix
+        self.carried_files, self.shared_weights_file = (), inner.shared_weights_file
         self.identity, self.load = inner.identity, inner.load
 
-    def compile(self, graph: Path, engine: Path) -> None:
+    def compile(self, graph: Path, engine: Path, *, progress=None) -> None:
         model = onnx.load(str(graph))
         for tensor in model.graph.initializer:
             if tensor.name == "head.predict.weight":

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+from edgert.backends.base import load_own
 from edgert.backends.onnxruntime import OnnxRuntimeBackend, reference_session
 from edgert.build.pack import pack_weights
 from edgert.errors import BuildError
@@ -32,7 +33,7 @@ def compiled(folder, **models):
 
 
 def logits(engine):
-    session = BACKEND.load(engine)
+    session = load_own(BACKEND, engine)
     result = session.run({"frame": frame()})["logits"].copy()
     session.close()
     return result

@@ -191,3 +191,14 @@ def test_a_shift_is_measured_exactly(array, shift):
     assert distance.difference == pytest.approx(shift, rel=1e-6)
     assert distance.scale == pytest.approx(float(np.abs(array).max()))
     assert distance_of({"y": array}, {"y": array}).within(Tolerance(difference=0))
+
+
+def test_labels_of_a_detector_are_taken_over_its_classes():
+    """(1, queries, classes): near ties between queries say nothing about labels."""
+    want = np.zeros((1, 4, 3), np.float32)
+    want[0, :, 1] = 1.0
+    got = want.copy()
+    got[0, 2, 1] += 1e-3  # another query is the largest now, and no label is another
+    assert distance_of({"y": got}, {"y": want}).label_agreement == 1.0
+    got[0, 3] = [2, 0, 0]
+    assert distance_of({"y": got}, {"y": want}).label_agreement == 0.75

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgert.calibration.frames import read_calibration_frames
+from edgert.calibration.frames import calibration_files, read_calibration_frames
 from edgert.errors import ArtifactError, CalibrationError
 from edgert.records import InputSpec
 
@@ -27,6 +27,18 @@ def test_pictures_of_any_size_become_inputs_spread_over_the_folder(tmp_path):
 def test_a_folder_with_images_in_it_is_read_there(tmp_path):
     _pictures(tmp_path / "images", 3)
     assert len(read_calibration_frames(tmp_path, SPEC, count=5)) == 3
+
+
+def test_one_folder_for_each_class_is_read_where_there_are_no_pictures_beside(tmp_path):
+    _pictures(tmp_path / "cat", 3)
+    _pictures(tmp_path / "dog", 2)
+    (tmp_path / "empty").mkdir()
+    files = calibration_files(tmp_path)
+    assert [str(path.relative_to(tmp_path)) for path in files] == [
+        "cat/000.png", "cat/001.png", "cat/002.png", "dog/000.png", "dog/001.png"
+    ]  # fmt: skip
+    _pictures(tmp_path, 1)
+    assert calibration_files(tmp_path) == [tmp_path / "000.png"]
 
 
 def test_arrays_are_taken_as_they_are(tmp_path):

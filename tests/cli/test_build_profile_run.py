@@ -17,15 +17,8 @@ SOURCE = "test://?width=64&height=48&fps=25&frames=12"
 
 
 @pytest.fixture
-def built(tiny_family: Path, tmp_path: Path, monkeypatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    assert main(["build", str(tiny_family), "--threads", "1"]) == 0
-    return tiny_family
-
-
-@pytest.fixture
 def profiled(built: Path, tmp_path: Path) -> Path:
-    words = ["profile", str(built), "--rounds", "2", "--frame-count", "3", "--threads", "1"]
+    words = ["profile", str(built), "--rounds", "2", "--frame-count", "3"]
     assert main([*words, "--frames", SOURCE, "--board", str(BOARD)]) == 0
     return built
 
@@ -54,7 +47,8 @@ def test_profile_measures_and_marks_what_is_emulated(built: Path, capsys):
     profile = load_profile(Path("p.json"))
     assert [entry.name for entry in profile.entries] == ["full", "c2", "c1"]
     assert profile.entries[0].agreement == 1
-    assert profile.entries[0].accuracy == 0.9  # from the family
+    assert profile.entries[0].accuracy == 1  # the family states a score of this one alone
+    assert {entry.accuracy_from for entry in profile.entries} == {"agreement with full"}
     energies = [entry.energy_j for entry in profile.entries]
     assert energies == sorted(energies, reverse=True)
 
@@ -98,7 +92,7 @@ def test_run_writes_video_log_and_report(profiled: Path, capsys, tmp_path: Path)
 
 
 def test_run_on_the_wall_clock_without_a_board(profiled: Path, capsys, tmp_path: Path):
-    [profile] = (tmp_path / "profiles" / "measured" / "tiny").glob("*.json")
+    [profile] = (tmp_path / "profiles" / "measured").glob("*/tiny.json")
     capsys.readouterr()
     assert (
         main(["run", str(profiled), SOURCE, "--profile", str(profile), "--max-frames", "4"]) == 0
@@ -117,7 +111,7 @@ def test_run_without_a_profile_says_how_to_get_one(built: Path, capsys):
     ("words", "status", "line"),
     [
         (["--board", "no-such-board"], 2, "expected a board among"),
-        (["--controller", "magic"], 1, "expected one of ladder"),
+        (["--controller", "magic"], 1, "expected one of predictive"),
         (["--deadline-s", "-1"], 1, "limits.deadline_s: expected float > 0"),
         (["-o", "a.avi"], 1, "path ending in .mp4"),
     ],
@@ -125,7 +119,7 @@ def test_run_without_a_profile_says_how_to_get_one(built: Path, capsys):
 def test_a_wrong_setting_is_one_line(
     profiled: Path, capsys, tmp_path: Path, words: list[str], status: int, line: str
 ):
-    [profile] = (tmp_path / "profiles" / "measured" / "tiny").glob("*.json")
+    [profile] = (tmp_path / "profiles" / "measured").glob("*/tiny.json")
     capsys.readouterr()
     command = ["run", str(profiled), SOURCE, "--profile", str(profile), *words]
     assert main(command) == status
@@ -138,7 +132,7 @@ def test_a_wrong_setting_is_one_line(
     ("variable", "value", "line"),
     [
         ("EDGERT_BACKEND", "magic", "expected one of onnxruntime"),
-        ("EDGERT_CONTROLLER", "magic", "expected one of ladder"),
+        ("EDGERT_CONTROLLER", "magic", "expected one of predictive"),
         ("EDGERT_LATENCY_SCALE", "2", "Add --virtual-time"),
         ("EDGERT_LATENCY_SCALE", "0", "latency_scale: expected float > 0"),
         ("EDGERT_LIMITS_TEMP_C", "hot", "limits.temp_c: expected float"),
@@ -147,7 +141,7 @@ def test_a_wrong_setting_is_one_line(
 def test_the_environment_is_heard(
     profiled: Path, capsys, monkeypatch, tmp_path: Path, variable: str, value: str, line: str
 ):
-    [profile] = (tmp_path / "profiles" / "measured" / "tiny").glob("*.json")
+    [profile] = (tmp_path / "profiles" / "measured").glob("*/tiny.json")
     capsys.readouterr()
     monkeypatch.setenv(variable, value)
     assert main(["run", str(profiled), SOURCE, "--profile", str(profile)]) in (1, 2)
@@ -208,12 +202,79 @@ def test_stale_engines_are_refused_in_words(profiled: Path, capsys):
     assert "Build them again" in error
 
 
-def test_doctor_tells_ready_from_not_ready(profiled: Path, tiny_family: Path, capsys, tmp_path):
-    capsys.readouterr()
-    assert main(["doctor", str(profiled)]) == 0
-    text = capsys.readouterr().out
-    assert "ready" in text
-    assert "profile profiles/measured/tiny" in text
-    assert main(["doctor", str(tmp_path / "nothing"), "--json"]) == 1
-    [family] = said(capsys)["families"]
-    assert "no such file" in family["problems"][0]
+def test_engines_of_another_edgert_are_refused(profiled: Path, capsys):
+    [manifest] = (profiled / "built").glob("*/manifest.json")
+    content = json.loads(manifest.read_text())
+    content["built_from"]["edgert"] = "0.0.1"
+    manifest.write_text(json.dumps(content))
+    assert main(["run", str(profiled), SOURCE, "--board", str(BOARD)]) == 1
+    assert "got edgert was 0.0.1, is " in capsys.readouterr().err
+
+
+def test_a_stale_profile_is_used_with_a_warning_and_the_log_says_so(
+    profiled: Path, capsys, tmp_path: Path
+):
+    words = ["run", str(profiled), SOURCE, "--board", str(BOARD), "--virtual-time"]
+    assert main([*words, "--threads", "2", "--log", "d.jsonl"]) == 0
+    told = capsys.readouterr()
+    [line] = [line for line in told.err.splitlines() if not line.startswith("run:")]
+    assert line.endswith(
+        f": threads was 1, is 2: measure again: edgert profile {profiled} --board {BOARD}"
+    )
+    assert "  profile       stale: threads was 1, is 2\n" in told.out
+    header, _ = read_run(tmp_path / "d.jsonl")
+    assert header.stale == ["threads was 1, is 2"]
+    assert main([*words, "--json"]) == 0
+    told = capsys.readouterr()
+    assert not [line for line in told.err.splitlines() if not line.startswith("run:")]
+    assert json.loads(told.out)["header"]["stale"] == []
+
+
+def renamed(profiled: Path, *, of: dict[str, str]) -> None:
+    """Let the profile have figures of other configurations than are built."""
+    [file] = Path("profiles/measured").glob("*/tiny.json")
+    content = json.loads(file.read_text())
+    for entry in content["entries"]:
+        entry["name"] = of.get(entry["name"], entry["name"])
+    file.write_text(json.dumps(content))
+
+
+def test_what_a_profile_has_of_engines_that_there_are_not_is_left_out(
+    profiled: Path, capsys, tmp_path: Path
+):
+    renamed(profiled, of={"full": "c99"})  # the most accurate: it would be chosen at once
+    words = ["run", str(profiled), SOURCE, "--board", str(BOARD), "--virtual-time"]
+    assert main([*words, "--log", "d.jsonl"]) == 0
+    told = capsys.readouterr()
+    assert "full not measured; c99 no longer built: measure again: " in told.err
+    header, lines = read_run(tmp_path / "d.jsonl")
+    assert header.profile is not None
+    assert [entry.name for entry in header.profile.entries] == ["c2", "c1"]
+    assert {line.configuration for line in lines} <= {"c1", "c2"}
+
+
+def test_a_profile_of_other_engines_altogether_is_refused_in_one_line(profiled: Path, capsys):
+    renamed(profiled, of={"full": "c99", "c2": "c98", "c1": "c97"})
+    assert main(["run", str(profiled), SOURCE, "--board", str(BOARD), "--virtual-time"]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert "expected figures of the engines that are built: full, c2, c1, got figures of" in line
+    assert "c99, c98, c97. Measure them: edgert profile" in line
+
+
+def test_a_profile_states_what_it_was_measured_under_and_of_which_engines(profiled: Path):
+    [file] = Path("profiles/measured").glob("*/tiny.json")
+    profile = load_profile(file)
+    assert profile.measured_under["threads"] == "1"
+    [manifest] = (profiled / "built").glob("*/manifest.json")
+    engines = {e["name"]: e for e in json.loads(manifest.read_text())["engines"]}
+    for entry in profile.entries:
+        assert entry.engine_sha256 == engines[entry.name]["sha256"]
+        assert entry.graph_sha256 == engines[entry.name]["graph_sha256"]
+
+
+def test_the_settings_reach_the_pool(profiled: Path, capsys, monkeypatch):
+    [profile] = Path("profiles/measured").glob("*/tiny.json")
+    monkeypatch.setenv("EDGERT_ENGINES_MEMORY_BYTES", "1000")
+    assert main(["run", str(profiled), SOURCE, "--profile", str(profile)]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert "plan the pool's memory" in line

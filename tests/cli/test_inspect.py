@@ -148,3 +148,10 @@ def test_missing_weights_are_named(bundled_family: Path, tmp_path: Path, capsys)
     (tmp_path / "base.weights").write_bytes(weights[: len(weights) // 2])
     assert main(["inspect", str(tmp_path / "base.onnx")]) == 1
     assert f"{len(weights) // 2} bytes" in capsys.readouterr().err
+
+
+def test_a_folder_is_one_line_that_says_so(tiny_family: Path, capsys):
+    assert main(["inspect", str(tiny_family)]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert "expected an ONNX file, got a folder" in line
+    assert "base.onnx" in line

@@ -49,3 +49,15 @@ def test_the_command_is_installed():
         [sys.executable, "-m", "edgert", "--version"], capture_output=True, text=True, check=True
     )
     assert result.stdout == f"edgert {edgert.__version__}\n"
+
+
+def test_ctrl_c_while_a_verb_is_loaded_is_one_line(monkeypatch, capsys):
+    """Packages take a second to load, on a board several."""
+    import edgert.cli.search
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(edgert.cli.search, "add_arguments", interrupted)
+    assert main(["search", "any", "--calibration", "any"]) == 130
+    assert capsys.readouterr().err == "edgert search: stopped\n"

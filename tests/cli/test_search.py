@@ -107,6 +107,7 @@ def test_uniform_ratios_and_both_searches_are_compared(searched):
 def test_the_written_family_is_what_was_found(searched):
     frames, said = searched
     folder = load_family(frames / "new")
+    assert folder.family.name == "new"  # its profile is a file of its own
     configurations = folder.family.configurations
     frontier = said["result"]["frontier"]
     assert [c.name for c in configurations] == ["full", *[one["name"] for one in frontier]]
@@ -218,6 +219,28 @@ def nobody_is_left(group: int, *, within_s: float = 30) -> bool:
             return True
         os.sched_yield()
     return False
+
+
+def test_sizes_of_the_picture_are_searched_and_written(frames: Path, tmp_path: Path, capsys):
+    words = search_words(own_copy(frames, tmp_path), frames, "-o", str(tmp_path / "new"), "--json")
+    words[words.index("--max-drop") + 1] = "80"  # random weights make much of each pixel
+    words[words.index("block*")] = "nothing"
+    assert main([*words, "--sizes", "0.75,0.5"]) == 0
+    result = json.loads(capsys.readouterr().out)["result"]
+    sizes = [one["choice"].get("size:input") for one in result["frontier"]]
+    assert {"12x16", "18x24"} <= set(sizes)
+    new = load_family(tmp_path / "new")
+    for configuration, size in zip(new.family.configurations[1:], sizes, strict=True):
+        names = [next(iter(edit)) for edit in configuration.edits]
+        assert (names[-1] == "resize_input") == (size is not None)
+        assert ("compensate" in names) == ("narrow_groups" in names)
+    fitted = {path.stem for path in (tmp_path / "new" / "fitted").iterdir()}
+    assert fitted == {
+        one["name"] for one in result["frontier"] if set(one["choice"]) - {"size:input"}
+    }
+    assert main(["build", str(tmp_path / "new"), "--threads", "1", "--json"]) == 0
+    built = json.loads(capsys.readouterr().out)
+    assert str(built).count("'name'") >= len(sizes)
 
 
 def test_a_killed_search_goes_on_where_it_was(frames: Path, tmp_path: Path, capsys):
@@ -461,9 +484,27 @@ def test_a_family_without_configurations_is_one_line(frames: Path, tmp_path: Pat
         (["--trials", "-1"], "trials"),
         (["--rounds", "1"], "rounds"),
         (["--only", "nothing.*", "--exclude", "*"], "Widen --only"),
+        (["--sizes", "half"], "--sizes: expected shares between 0 and 1"),
+        (["--sizes", "0.5,1.5"], "sizes"),
     ],
 )
 def test_a_wrong_option_is_one_line(
     frames: Path, tmp_path: Path, capsys, words: list[str], line: str
 ):
     assert line in refused([*search_words(own_copy(frames, tmp_path), frames), *words], capsys)
+
+
+def test_a_work_folder_that_can_t_be_made_is_one_line(frames: Path, tmp_path: Path, capsys):
+    (tmp_path / "file").write_text("mine")
+    words = [*search_words(own_copy(frames, tmp_path), frames), "--work", str(tmp_path / "file")]
+    assert f"write {tmp_path / 'file'}: expected a folder that can be written" in refused(
+        words, capsys
+    )
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_seed_below_nothing_is_a_matter_of_usage(frames: Path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([*search_words(frames / "tiny", frames), "--seed", "-1"])
+    assert ended.value.code == 2
+    assert "expected a whole number of 0 or more" in capsys.readouterr().err

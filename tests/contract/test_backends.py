@@ -6,7 +6,9 @@ import numpy as np
 import onnx
 import pytest
 
+from edgert.artifacts import sha256_from_file
 from edgert.backends import BACKENDS, open_backend
+from edgert.backends.base import load_own
 from edgert.backends.onnxruntime import reference_session
 from edgert.errors import (
     BackendError,
@@ -15,6 +17,8 @@ from edgert.errors import (
     MissingDependencyError,
 )
 from edgert.records import TensorSpec
+from tests.backends.cuda_memory.fake_cuda import FakeCuda
+from tests.backends.tensorrt.fake_tensorrt import FakeTensorRt
 from tests.tiny_graphs import conv_net, frame, with_weight
 
 TOLERANCE = 1e-4  # fp32, of the largest output
@@ -22,8 +26,12 @@ TOLERANCE = 1e-4  # fp32, of the largest output
 
 @pytest.fixture(params=BACKENDS)
 def backend(request):
+    options = {}
+    if request.param == "tensorrt":  # our half of it, over a device and a vendor of plain memory
+        cuda = FakeCuda()
+        options = {"cuda": cuda, "vendor": FakeTensorRt(cuda)}
     try:
-        return open_backend(request.param)
+        return open_backend(request.param, **options)
     except MissingDependencyError as error:
         pytest.skip(str(error))
 
@@ -44,7 +52,7 @@ def engine(backend, graph):
 
 @pytest.fixture
 def session(backend, engine):
-    session = backend.load(engine)
+    session = load_own(backend, engine)
     yield session
     session.close()
 
@@ -82,7 +90,7 @@ def test_comparison_fails_for_a_perturbed_weight(backend, tmp_path, session, nam
 
 def test_engine_loads_without_its_graph(backend, graph, engine):
     graph.unlink()
-    with_graph_gone = backend.load(engine)
+    with_graph_gone = load_own(backend, engine)
     assert with_graph_gone.run({"frame": frame()})["logits"].shape == (1, 64, 5)
     with_graph_gone.close()
 
@@ -110,7 +118,10 @@ def test_sessions_side_by_side_do_not_disturb_each_other(backend, tmp_path, sess
     other_graph = tmp_path / "other.onnx"
     onnx.save(conv_net(seed=5), str(other_graph))
     backend.compile(other_graph, tmp_path / f"other_engine{backend.engine_suffix}")
-    other = backend.load(tmp_path / f"other_engine{backend.engine_suffix}")
+    other = backend.load(
+        tmp_path / f"other_engine{backend.engine_suffix}",
+        sha256_from_file(tmp_path / f"other_engine{backend.engine_suffix}"),
+    )
     alone = session.run({"frame": frame()})["logits"].copy()
     others = other.run({"frame": frame()})["logits"].copy()
     other.close()
@@ -121,7 +132,7 @@ def test_sessions_side_by_side_do_not_disturb_each_other(backend, tmp_path, sess
 def test_compile_replaces_an_engine_that_is_there(backend, graph, engine):
     onnx.save(conv_net(seed=7), str(graph))
     backend.compile(graph, engine)
-    session = backend.load(engine)
+    session = load_own(backend, engine)
     expected = reference_session(graph).run({"frame": frame()})["logits"].copy()
     assert difference(session.run({"frame": frame()})["logits"], expected) < TOLERANCE
 
@@ -153,13 +164,23 @@ def test_engine_cut_short_is_refused(backend, engine, kept):
     content = engine.read_bytes()
     engine.write_bytes(content[: int(kept * len(content))])
     with pytest.raises(EngineLoadError) as error:
-        backend.load(engine)
+        load_own(backend, engine)
+    assert engine.name in one_line(error)
+
+
+def test_engine_that_its_hash_is_not_of_is_refused_whatever_it_holds(backend, engine):
+    stated = sha256_from_file(engine)
+    content = bytearray(engine.read_bytes())
+    content[len(content) // 2] ^= 1
+    engine.write_bytes(content)
+    with pytest.raises(EngineLoadError, match=f"{stated[:12]}… as its manifest states") as error:
+        backend.load(engine, stated)
     assert engine.name in one_line(error)
 
 
 def test_missing_engine_is_refused(backend, tmp_path):
     with pytest.raises(EngineLoadError) as error:
-        backend.load(tmp_path / "nothing.engine")
+        load_own(backend, tmp_path / "nothing.engine")
     assert "nothing.engine" in one_line(error)
 
 
@@ -199,6 +220,17 @@ def test_identity_is_text_and_stays(backend):
     assert all(isinstance(v, str) and v for v in identity.values())
 
 
+def test_conditions_are_text_and_stay(backend):
+    conditions = backend.conditions()
+    assert conditions == backend.conditions()
+    assert all(isinstance(v, str) and v for v in conditions.values())
+
+
+def test_session_states_its_memory(session):
+    assert session.memory.io_bytes == 4 * (3 * 8 * 8 + 64 * 5)
+    assert session.memory.persistent_bytes > 0
+
+
 def test_device_is_fit_for_a_folder(backend):
     assert re.fullmatch(r"[a-z0-9][A-Za-z0-9._-]*", backend.device())
 
@@ -206,10 +238,10 @@ def test_device_is_fit_for_a_folder(backend):
 def test_stderr_stays_clean(backend, graph, capfd):
     engine = graph.with_name(f"quiet{backend.engine_suffix}")
     backend.compile(graph, engine)
-    session = backend.load(engine)
+    session = load_own(backend, engine)
     session.run({"frame": frame()})
     session.close()
     engine.write_bytes(b"x" * 100)
     with pytest.raises(EngineLoadError):
-        backend.load(engine)
+        load_own(backend, engine)
     assert capfd.readouterr() == ("", "")

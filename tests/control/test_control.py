@@ -3,7 +3,7 @@
 import pytest
 
 from edgert.control import CONTROLLERS, open_controller
-from edgert.control.base import rungs_from_profile
+from edgert.control.baselines.figures import rungs_from_profile
 from edgert.errors import SettingsError
 from edgert.records import FrameOutcome, Limits, Profile, ProfileEntry
 
@@ -45,5 +45,7 @@ def test_a_fixed_controller_never_switches(name, runs):
 
 
 def test_an_unknown_controller_is_refused_with_the_names_there_are():
-    with pytest.raises(SettingsError, match="one of ladder, fixed-dearest, fixed-cheapest"):
+    with pytest.raises(
+        SettingsError, match="one of predictive, ladder, fixed-dearest, fixed-cheapest"
+    ):
         open_controller("mpc", PROFILE, Limits())

@@ -1,68 +1,58 @@
-"""What another rung would cost now."""
+"""Where the temperature goes if all stays so: what the controller says, held against the truth."""
 
 import pytest
 
-from edgert.control.forecast import Forecast
-from edgert.records import FrameOutcome, ProfileEntry
-
-RUNGS = [
-    ProfileEntry(name="full", latency_s=0.060, power_w=14),
-    ProfileEntry(name="half", latency_s=0.030, power_w=12),
-    ProfileEntry(name="bare", latency_s=0.010),
-]
+from edgert.control import CONTROLLERS, open_controller
+from edgert.control.base import ForecastingPolicy, PinnablePolicy
+from edgert.control.controller import Controller
+from tests.control.toy_board import BUDGET, EIGHT, NAMES, TRUE, driven
 
 
-def frames(forecast, name, latency_s, *, preprocess_s=0.0, count=60):
-    for _ in range(count):
-        forecast.observe(
-            FrameOutcome(
-                configuration=name,
-                latency_s=latency_s,
-                met_deadline=True,
-                preprocess_s=preprocess_s,
-            )
-        )
+def pinned(name, **parts):
+    controller = Controller(EIGHT, BUDGET, parts.pop("thermal", TRUE))
+    controller.pin(name)
+    return controller
 
 
-def test_without_frames_the_profile_stands():
-    assert Forecast(RUNGS).latency_s(0) == 0.060
+@pytest.mark.parametrize("horizon_s", [2.0, 30.0, 60.0])
+@pytest.mark.parametrize("name", [NAMES[0], NAMES[-1]])
+def test_a_constant_load_ends_where_it_was_forecast(name, horizon_s):
+    controller, toy, _ = driven(BUDGET, 60.0, controller=pinned(name))
+    before_c, told_c = toy.die_c, controller.forecast_c(horizon_s)
+    toy.run(controller, horizon_s)
+    assert told_c == pytest.approx(toy.die_c, abs=0.8)
+    if name == NAMES[-1] and horizon_s >= 30:  # standing still is no forecast
+        assert abs(before_c - toy.die_c) > 1.0
 
 
-def test_a_slowdown_carries_over_to_other_rungs_and_preprocessing_is_added_once():
-    forecast = Forecast(RUNGS)
-    frames(forecast, "half", 0.045 + 0.004, preprocess_s=0.004)
-    assert forecast.slowdown == pytest.approx(1.5)
-    assert forecast.latency_s(0) == pytest.approx(0.090 + 0.004)
+def test_a_forecast_changes_nothing_in_what_is_decided():
+    quiet, _, frames = driven(BUDGET, 20.0)
+    asked = Controller(EIGHT, BUDGET, TRUE)
+    seen = []
+    decide = asked.decide
+
+    def deciding(now_s, telemetry):
+        seen.append(asked.forecast_c(30.0))
+        return decide(now_s, telemetry)
+
+    asked.decide = deciding
+    _, _, others = driven(BUDGET, 20.0, controller=asked)
+    assert [frame.decision for frame in frames] == [frame.decision for frame in others]
+    assert quiet.state() == asked.state()
+    assert seen[0] is None  # before the first reading nobody knows
+    assert seen[-1] is not None
 
 
-def test_one_hiccup_counts_little():
-    forecast = Forecast(RUNGS)
-    frames(forecast, "half", 0.030)
-    frames(forecast, "half", 3.0, count=1)
-    assert forecast.slowdown <= 1.1 + 1e-9
+def test_a_forecast_is_warmer_the_more_is_drawn():
+    forecasts_c = []
+    for name in (NAMES[-1], NAMES[0]):
+        controller, _, _ = driven(BUDGET, 20.0, controller=pinned(name))
+        forecasts_c.append(controller.forecast_c(60.0))
+    assert forecasts_c[0] > forecasts_c[1] + 1
 
 
-def test_an_unknown_configuration_teaches_nothing():
-    forecast = Forecast(RUNGS)
-    frames(forecast, "other", 9.0)
-    assert forecast.slowdown == 1.0
-
-
-def test_power_follows_the_busy_share_of_the_time_between_frames():
-    forecast = Forecast(RUNGS)
-    for frame in range(5):
-        forecast.begin(frame * 0.1)
-    # "half" is busy 30 % of the time: 4 W idle and 12 W busy make 6.4 W.
-    assert forecast.power_w(1, current=1, observed_w=6.4) == pytest.approx(6.4)
-    assert forecast.power_w(0, current=1, observed_w=6.4) == pytest.approx(4 * 0.4 + 14 * 0.6)
-    assert forecast.power_w(0, current=1, observed_w=7.4) > 4 * 0.4 + 14 * 0.6
-
-
-def test_power_back_to_back_scales_with_the_profile_and_is_bounded_by_it():
-    forecast = Forecast(RUNGS)
-    assert forecast.power_w(1, current=0, observed_w=7.0) == pytest.approx(6.0)
-    assert forecast.power_w(1, current=0, observed_w=20.0) == 12
-
-
-def test_unknown_power_stays_unknown():
-    assert Forecast(RUNGS).power_w(2, current=1, observed_w=11.0) is None
+@pytest.mark.parametrize("name", CONTROLLERS)
+def test_only_the_predictive_controller_forecasts_and_all_are_pinned(name):
+    controller = open_controller(name, EIGHT, BUDGET, TRUE)
+    assert isinstance(controller, ForecastingPolicy) == (name == "predictive")
+    assert isinstance(controller, PinnablePolicy)

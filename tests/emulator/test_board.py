@@ -253,3 +253,94 @@ def test_loads_come_from_a_profile():
     entry = ProfileEntry(name="full", latency_s=0.06, macs=5)
     profile = Profile(family="f", device="cpu", entries=[entry])
     assert loads_from_profile(profile) == {"full": EngineLoad(latency_s=0.06, macs=5)}
+
+
+def test_a_run_with_its_times_is_drawn_exactly_then():
+    clock = VirtualClock()
+    board = board_on(clock)
+    assert board.book_run(BUSY, 1.0, 0.5) == 1.0
+    clock.sleep(3)
+    idle_w = SPEC.power.idle_w
+    assert board.energy_between(0.0, 1.0) == pytest.approx(idle_w)
+    assert board.energy_between(1.5, 3.0) == pytest.approx(1.5 * idle_w)
+    assert board.energy_between(1.0, 1.5) > 0.5 * idle_w + 4
+
+
+def test_work_with_and_without_times_adds_up():
+    clock = VirtualClock()
+    both, loose, exact = board_on(clock), board_on(clock), board_on(clock)
+    for board in (both, loose):
+        board.run_engine("c50", 0.036)
+    for board in (both, exact):
+        board.book_run("c50", 0.1, 0.036)
+    clock.sleep(0.2)
+    above_j = [board.energy_between(0, 0.2) - 0.2 * 3.5 for board in (both, loose, exact)]
+    assert above_j[0] == pytest.approx(above_j[1] + above_j[2], rel=1e-6)
+    assert above_j[1] == pytest.approx(above_j[2], rel=1e-6)
+
+
+def test_the_history_is_as_long_as_asked_for():
+    clock = VirtualClock()
+    board = EmulatedBoard(EXACT, clock, history_s=5.0)
+    for _ in range(3000):
+        board.book_run(BUSY, clock.now_s(), 0.01)
+        clock.sleep(0.02)
+        board.read()
+    assert board.energy_between(55.0, 60.0) > 0
+    with pytest.raises(ValueError, match="forgotten"):
+        board.energy_between(0.0, 1.0)
+
+
+def test_a_power_mode_s_lower_clock_draws_less_and_slows_down_without_throttling():
+    clock = VirtualClock()
+    capped, free = board_on(clock), board_on(clock)
+    capped.mode_clock_ratio = 0.6
+    assert capped.slowdown == pytest.approx(1 / 0.6)
+    for board in (capped, free):
+        for run in range(20):
+            board.book_run("full", run * 0.060 * board.slowdown, 0.060 * board.slowdown)
+    clock.sleep(1)
+    samples = [board.read() for board in (capped, free)]
+    assert samples[0].power_w < samples[1].power_w - 2
+    assert (samples[0].clock_ratio, samples[0].throttled) == (1.0, False)
+    with pytest.raises(ValueError, match="above 0"):
+        capped.mode_clock_ratio = 0.0
+
+
+def test_an_event_holds_the_clock_down_and_lets_it_go():
+    clock = VirtualClock()
+    board = board_on(clock)
+    board.limit_clock("under-voltage", 0.5)
+    sample = board.read()
+    assert (sample.clock_ratio, sample.throttled) == (0.5, True)
+    assert sample.throttle_reason == "under-voltage"
+    assert board.slowdown == 2
+    board.limit_clock("under-voltage", 1.0)
+    sample = board.read()
+    assert (sample.clock_ratio, sample.throttled, sample.throttle_reason) == (1.0, False, "")
+    with pytest.raises(ValueError, match="clock limit"):
+        board.limit_clock("under-voltage", 0.0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    runs=st.lists(st.tuples(st.floats(0, 0.5), st.floats(0.001, 0.5)), min_size=1, max_size=10),
+    stopped=st.booleans(),
+)
+def test_all_energy_is_stored_as_heat_or_has_left_through_the_sink(runs, stopped):
+    clock = VirtualClock()
+    board = board_on(clock)
+    board.fan_running = not stopped
+    thermal, spec = board.thermal, SPEC.thermal
+    first, left_j, at_s = (thermal.die_c, thermal.sink_c), 0.0, 0.0
+    for gap_s, busy_s in runs:
+        at_s = board.book_run(BUSY, at_s + gap_s, busy_s) + busy_s
+    while clock.now_s() < at_s:
+        before_c = thermal.sink_c
+        clock.sleep(0.01)
+        board.advance()
+        rise_k = (before_c + thermal.sink_c) / 2 - thermal.ambient_c
+        left_j += rise_k / thermal.nodes.sink_k_per_w * 0.01
+    stored_j = spec.die_j_per_k * (thermal.die_c - first[0])
+    stored_j += spec.sink_j_per_k * (thermal.sink_c - first[1])
+    assert stored_j + left_j == pytest.approx(board.energy_j, rel=1e-3)

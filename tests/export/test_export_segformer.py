@@ -21,12 +21,11 @@ transformers = pytest.importorskip("transformers")
 from safetensors.torch import load_file, save_file  # noqa: E402 - after the skip
 
 from edgert.families.segformer_checkpoint import read_checkpoint  # noqa: E402
-from tools.export_segformer import (  # noqa: E402
+from edgert.families.segformer_export import (  # noqa: E402
     largest_difference_ratio,
-    main,
-    parity_inputs,
     write_graph,
 )
+from tools.export_segformer import main, parity_inputs  # noqa: E402
 
 SIZE = ["--height", "64", "--width", "96"]
 

@@ -9,7 +9,9 @@ from edgert.profiling.accuracy import (
     label_agreement,
     mean_iou,
     measure_miou,
+    measure_top1,
     segmentation_labels,
+    top1_interval,
 )
 
 CLASSES = 4
@@ -98,3 +100,41 @@ def test_agreement_is_the_share_of_equal_labels():
     other[0, 1, 0, 0] = 1
     assert label_agreement(one, one) == 1
     assert label_agreement(one, other) == 0.75
+
+
+@given(
+    logits=arrays.arrays(np.float32, (9, CLASSES), elements=st.integers(-5, 5), unique=False),
+    labels=arrays.arrays(np.int64, 9, elements=st.integers(0, CLASSES - 1)),
+)
+def test_top1_is_the_share_of_pictures_whose_best_class_is_their_label(logits, labels):
+    frames = [(row[None], label[None]) for row, label in zip(logits, labels, strict=True)]
+    score, count = measure_top1(lambda x: x, frames)
+    best = [max(range(CLASSES), key=lambda c, row=row: row[c]) for row in logits]
+    assert count == 9
+    assert score == pytest.approx(np.mean([a == b for a, b in zip(best, labels, strict=True)]))
+
+
+def test_no_pictures_are_no_score():
+    assert measure_top1(lambda x: x, []) == (0.0, 0)
+
+
+@given(st.integers(1, 2000), st.data())
+def test_the_interval_of_top1_holds_it_and_stays_a_share(count: int, data):
+    share = data.draw(st.integers(0, count)) / count
+    low, high = top1_interval(share, count)
+    assert 0 <= low <= share <= high <= 1
+    assert low < high  # also where all are right, or none
+    wider = top1_interval(share, count * 4)
+    assert wider[1] - wider[0] < high - low
+
+
+def test_the_interval_of_top1_is_wilson_s():
+    # 81 of 263: 25.5 % to 36.6 %, the example of Newcombe, Statistics in Medicine 17 (1998)
+    assert top1_interval(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_the_interval_of_top1_holds_the_truth_as_often_as_it_says(share: float):
+    random = np.random.default_rng(int(share * 10))
+    found = [top1_interval(right / 100, 100) for right in random.binomial(100, share, 4000)]
+    assert 0.93 < np.mean([low <= share <= high for low, high in found]) < 0.97

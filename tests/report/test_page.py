@@ -5,6 +5,7 @@ import re
 import sys
 
 import matplotlib
+import msgspec
 import pytest
 
 from edgert.errors import ArtifactError, MissingDependencyError
@@ -63,6 +64,23 @@ def written(tmp_path, frames, profile=PROFILE, **values):
     return path.read_text(encoding="utf-8")
 
 
+def test_modelled_latencies_are_never_called_measured(tmp_path):
+    measured = written(tmp_path, run(20))
+    assert "Latency: measured on a board" in measured
+    entries = [
+        ProfileEntry(name=name, latency_s=latency_s, latency_from="modelled")
+        for name, latency_s in (("full", 0.080), ("small", 0.040))
+    ]
+    modelled = Profile(
+        family="scene", device="a board", method="modelled (roofline, worst 47%)", entries=entries
+    )
+    page = written(tmp_path, run(20), modelled)
+    assert "Latency: modelled on a board. modelled (roofline, worst 47%)." in page
+    assert "<th>latency (modelled)</th>" in page
+    assert "latency, median" not in page
+    assert "Latency: measured" not in page
+
+
 class Nesting(html.parser.HTMLParser):
     """Fails where a tag is closed that is not the last one opened."""
 
@@ -113,8 +131,8 @@ def test_the_summary_counts(tmp_path):
     assert tiles["late"].startswith("11 ")
     assert (tiles["skipped"], tiles["switches"]) == ("2", "1")
     assert tiles["hottest (emulated)"] == "80.0 °C"
-    # 60 to 80 °C in 10 s: beyond 70 from the 51st frame on.
-    assert tiles["over the temperature limit (emulated)"] == "4.9 s"
+    # 60 to 80 °C in 10 s: beyond 70 from the 51st frame on, each for the time before it.
+    assert tiles["over the temperature limit (emulated)"] == "5.0 s"
     mean = (49 * 0.75 + 50 * 0.60) / 99
     assert tiles["mean accuracy of what ran"] == f"{mean:.2%}"
 
@@ -220,10 +238,11 @@ def line(frame, time_s, configuration, **values):
 
 HAND_MADE = [
     line(0, 0.0, "full", temp_c=69.0, power_w=10.0),
-    line(1, 1.0, "full", temp_c=71.0, power_w=12.0, met_deadline=False),  # over both for 0.5 s
-    line(2, 1.5, "small", temp_c=70.5, power_w=11.0, switched=True),  # over in °C for 2 s
+    line(1, 1.0, "full", temp_c=71.0, power_w=12.0, met_deadline=False),  # over both since 0 s
+    line(2, 1.5, "small", temp_c=70.5, power_w=11.0, switched=True),  # over in °C for 0.5 s
     line(3, 3.5, "small", latency_s=None, met_deadline=None, skip=True),  # not read
-    line(4, 5.5, "small", temp_c=70.0, power_w=11.5, latency_s=0.25),  # the last has no end
+    line(4, 5.5, "small", temp_c=70.0, power_w=11.5, latency_s=0.25),  # over in W for the 4 s
+    # since the reading before it
 ]
 
 
@@ -242,8 +261,8 @@ def test_a_run_of_five_frames_by_hand(tmp_path):
         "time": "5.8 s",  # 5.75, with the last frame's own latency
         "mean accuracy of what ran": "67.50%",  # (2 * 75 + 2 * 60) / 4
         "hottest (emulated)": "71.0 °C",
-        "over the temperature limit (emulated)": "2.5 s",
-        "over the power budget (emulated)": "500.0 ms",
+        "over the temperature limit (emulated)": "1.5 s",
+        "over the power budget (emulated)": "5.0 s",
     }
     shares = re.findall(r"flex-grow:(\d+)' title='(\w+): (\d+) frames'>(\w+) (\d+)%<", page)
     assert shares == [("2", "full", "2", "full", "50"), ("2", "small", "2", "small", "50")]
@@ -313,3 +332,11 @@ def test_without_matplotlib_the_extra_is_named_and_nothing_is_written(tmp_path, 
         written(tmp_path, run(3))
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_time_over_a_limit_is_judged_by_the_limit_of_its_moment(tmp_path):
+    frames = [line(k, float(k), "full", power_w=10.0) for k in range(6)]
+    frames[2] = msgspec.structs.replace(frames[2], limits=Limits(power_w=9.0))
+    frames[4] = msgspec.structs.replace(frames[4], limits=Limits())
+    tiles = tiles_of(written(tmp_path, frames))
+    assert tiles["over the power budget (emulated)"] == "2.0 s"

@@ -2,6 +2,7 @@
 
 import re
 
+import msgspec
 import pytest
 
 from edgert.records import FrameLog, Limits, Profile, ProfileEntry, RunHeader
@@ -112,3 +113,12 @@ def test_the_same_run_gives_the_same_bytes_and_no_clip_path_is_lost():
     assert used
     assert used <= set(re.findall(r'<clipPath id="(\w+)"', svg))
     assert "matplotlib.org" not in svg
+
+
+def test_a_limit_that_changes_is_a_step_and_told_as_a_range():
+    frames = run(20)
+    changed = Limits(deadline_s=0.1, power_w=8.0)  # and no limit on temperature any more
+    frames[10] = msgspec.structs.replace(frames[10], limits=changed)
+    svg = svg_from_run(header(), frames, PROFILE)
+    assert {"- - limit 70 °C", "- - budget 8 to 11 W", "- - deadline 100 ms"} <= set(texts(svg))
+    assert svg != svg_from_run(header(), run(20), PROFILE)

@@ -59,15 +59,25 @@ class FakeSource:
 
 
 class FakePool:
+    """Engines that take their profile's time; one in `missing` is not loaded: c30 runs instead."""
+
     def __init__(self, stopwatch, profile=PROFILE, *, fail_at=None, error=None, switch_s=0.0002):
-        self.stopwatch, self.switch_s = stopwatch, switch_s
+        self.stopwatch, self.switch_s, self.missing, self.asked = stopwatch, switch_s, set(), []
         self.latencies_s = {entry.name: entry.latency_s for entry in profile.entries}
         self.active = profile.entries[0].name
         self.runs, self.fail_at, self.error = [], fail_at, error
+        self.beside, self.beside_error = [], None
 
     def activate(self, name):
-        self.stopwatch.now_s += self.switch_s
+        self.asked.append(name)
+        name = "c30" if name in self.missing else name
+        if name != self.active:
+            self.stopwatch.now_s += self.switch_s
         self.active = name
+        return name
+
+    def absence(self, name):
+        return "not loaded yet" if name in self.missing else ""
 
     def run(self, tensor):
         if len(self.runs) == self.fail_at:
@@ -75,6 +85,14 @@ class FakePool:
         self.runs.append(self.active)
         self.stopwatch.now_s += self.latencies_s[self.active]
         return np.full((1, 2, 3, 4), len(self.runs), np.float32)
+
+    def run_beside(self, name, tensor):
+        """Writes into what `run` returned last, as engines with one buffer do."""
+        self.beside.append((name, len(self.runs)))
+        if self.beside_error:
+            raise self.beside_error
+        self.stopwatch.now_s += self.latencies_s[name]
+        return np.full((1, 2, 3, 4), -1.0, np.float32)
 
 
 class FakeSink:
@@ -163,6 +181,7 @@ class Rig:
             source="test://",
             device="cpu",
             controller="test",
+            profile=parts.pop("profile", None),
             limits=self.limits,
             configurations=[entry.name for entry in PROFILE.entries],
         )

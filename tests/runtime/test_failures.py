@@ -44,6 +44,14 @@ def test_a_failing_overlay_is_named():
         rig.run()
 
 
+def test_results_that_can_not_be_written_are_named():
+    def refuse(*_):
+        raise OSError("no space")
+
+    with pytest.raises(VideoError, match=r"^write results: "):
+        Rig(on_result=refuse).run()
+
+
 def test_a_failing_controller_is_named():
     class Broken(ScriptedPolicy):
         def decide(self, now_s, telemetry):

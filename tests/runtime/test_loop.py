@@ -119,6 +119,19 @@ def test_a_skipped_frame_shows_the_last_result_and_is_logged():
     assert overlay.strips[1].latency_s == pytest.approx(0.060)
 
 
+def test_each_result_is_handed_out_with_its_frame_and_its_line():
+    told = []
+    rig = Rig(
+        ScriptedPolicy("full", ("c30", True), "c70"), frames=3,
+        on_result=lambda frame, line, logits: told.append((frame, line, logits)),
+    )  # fmt: skip
+    rig.run()
+    assert [frame.index for frame, _, _ in told] == [0, 1, 2]
+    assert [frame.image[0, 0, 0] for frame, _, _ in told] == [0, 1, 2]
+    assert [line for _, line, _ in told] == rig.lines
+    assert [None if logits is None else logits[0, 0, 0, 0] for *_, logits in told] == [1, None, 2]
+
+
 def test_a_skipped_frame_without_overlay_goes_to_the_sink_as_it_is():
     rig = Rig(ScriptedPolicy("full", ("full", True)), frames=2)
     rig.run()

@@ -6,7 +6,7 @@ from typing import Any
 
 from edgert.clock import VirtualClock
 from edgert.search.budget import Budget
-from edgert.search.choice import BRANCH, CHANNELS, key_of
+from edgert.search.choice import BRANCH, CHANNELS, SIZE, key_of
 from edgert.search.journal import Journal
 from edgert.search.ledger import Ledger
 from edgert.search.space import Knob, Space
@@ -18,8 +18,13 @@ TRIAL_S = 10.0
 OPENED: list[Journal] = []  # the tests close them
 
 
-def make_space(branches: int = 3, groups: int = 4, units: int = 16) -> Space:
-    """Branches b0, b1 … that hold groups g0, g1 … as far as there are as many, and free groups."""
+def make_space(
+    branches: int = 3, groups: int = 4, units: int = 16, sizes: tuple[str, ...] = ()
+) -> Space:
+    """Branches b0, b1 … that hold groups g0, g1 … as far as there are as many, and free groups.
+
+    Last the size of the picture, where there are other ones.
+    """
     knobs = [Knob(f"{BRANCH}b{i}", ("linear", "skip")) for i in range(branches)]
     levels = tuple(units * n // 8 for n in range(7, 0, -1))
     knobs += [Knob(f"{CHANNELS}g{i}", levels, units) for i in range(groups)]
@@ -36,6 +41,7 @@ def make_space(branches: int = 3, groups: int = 4, units: int = 16) -> Space:
         own = (f"fc2_{i}",) if i < groups else ()
         sources[f"add{i}"] = (f"add{i - 1}" if i else "stem", *own)
     cut = {f"b{i}": (f"add{i}", f"fc2_{i}") for i in range(branches)}
+    knobs += [Knob(SIZE, sizes)] if sizes else []
     return Space(tuple(knobs), Structure(sources, ("out",), cut), maps, {})
 
 

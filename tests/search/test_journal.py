@@ -1,7 +1,6 @@
 """A journal outlives a kill at any byte."""
 
 import json
-import resource
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 from edgert.errors import ArtifactError
 from edgert.search.journal import Journal
+from tests.artifacts.full_disk import file_size_limit
 
 IDENTITY = {"base model": "a" * 64, "cost": "macs"}
 
@@ -97,10 +97,9 @@ def test_two_searches_do_not_share_a_folder(tmp_path: Path):
 
 def test_a_full_disk_is_one_line(tmp_path: Path):
     with Journal(tmp_path / "journal.jsonl", IDENTITY) as journal:
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (journal.path.stat().st_size + 10, hard))
-        try:
-            with pytest.raises(ArtifactError, match="expected room on the disk, got file too"):
-                journal.append({"kind": "trial", "key": "a" * 100})
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        with (
+            file_size_limit(journal.path.stat().st_size + 10),
+            pytest.raises(ArtifactError, match="expected room on the disk, got file too"),
+        ):
+            journal.append({"kind": "trial", "key": "a" * 100})
+        assert len(journal.records) == 1

@@ -11,8 +11,15 @@ from hypothesis import strategies as st
 
 from edgert.backends.onnxruntime import session_from_bytes
 from edgert.build.derive import derive
-from edgert.errors import UsageError
-from edgert.search.choice import edits_of, fitted_edits, key_of, with_step
+from edgert.errors import PreconditionError, UsageError
+from edgert.search.choice import (
+    SIZE,
+    edits_of,
+    fitted_edits,
+    key_of,
+    size_edits_of,
+    with_step,
+)
 from edgert.search.space import Space, find_space, levels_of
 from edgert.search.structure import structure_of
 from edgert.search.trial import serialised
@@ -23,6 +30,9 @@ from edgert.surgery.load import load_graph, normalised
 from edgert.surgery.merge_linear import merge_linear
 from edgert.surgery.residuals import find_residual_branches
 from edgert.surgery.skip_residuals import skip_residuals
+from tests.skeletons import skeleton
+from tests.surgery.graphs_sized import NETS
+from tests.surgery.variants import as_graph
 from tests.tiny_family import INPUT_SHAPE, tiny_model
 
 
@@ -85,6 +95,35 @@ def test_patterns_limit_the_space_and_say_so():
 def test_an_empty_space_is_one_line(wanted):
     with pytest.raises(UsageError, match="expected a residual branch or channel group"):
         find_space(tiny_graph(), **wanted)
+
+
+def test_sizes_asked_for_are_one_knob_more():
+    space = find_space(tiny_graph(), align=2, sizes=[0.5, 0.75, 0.5])
+    assert [knob.name for knob in space.knobs][:-1] == [knob.name for knob in tiny_space().knobs]
+    knob = space.knob(SIZE)
+    assert (knob.levels, knob.units) == (("18x24", "12x16"), 0)
+    assert SIZE not in {k.name for k in tiny_space().knobs}
+    # it matters whatever goes beside it
+    choice = {SIZE: "12x16", "branch:block1.mix": "skip", "channels:block1.mix.in": 8}
+    assert space.canonical(choice) == {SIZE: "12x16", "branch:block1.mix": "skip"}
+    assert space.canonical({SIZE: "keep"}) == {}
+    assert not space.within(SIZE, "branch:block1.mix")
+
+
+def test_sizes_alone_are_a_space():
+    assert [k.name for k in find_space(tiny_graph(), exclude=["*"], sizes=[0.5]).knobs] == [SIZE]
+
+
+def test_a_share_becomes_the_nearest_size_that_works():
+    graph = as_graph(NETS["focus"](64, 96))
+    assert find_space(graph, sizes=[0.7, 0.99]).knob(SIZE).levels == ("44x68",)
+    with pytest.raises(UsageError, match="a smaller one, got 64 x 96"):
+        find_space(graph, sizes=[0.99])
+
+
+def test_a_graph_tied_to_its_size_is_refused_with_the_reason():
+    with pytest.raises(PreconditionError, match=r"position_embeddings, which has numbers for 197"):
+        find_space(skeleton("vit_small_dynamo"), only=["none*"], sizes=[0.5])
 
 
 def group(channels: int, unit: int) -> ChannelGroup:
@@ -175,6 +214,19 @@ def test_groups_are_narrowed_before_branches_go():
     names = [next(iter(edit)) for edit in fitted_edits(choice, fitted=Path("fitted/a.npz"))]
     assert names == ["narrow_groups", "skip_residuals", "replace_residuals", "compensate"]
     assert fitted_edits({}, fitted=Path("fitted/a.npz")) == []
+
+
+def test_the_picture_is_resized_after_everything_else_was_fitted():
+    choice = {"channels:g": 8, SIZE: "18x24"}
+    resized = {"resize_input": {"height": 18, "width": 24}}
+    assert [next(iter(edit)) for edit in edits_of(choice)] == ["narrow_groups"]
+    assert size_edits_of(choice) == [resized]
+    edits = fitted_edits(choice, fitted=Path("fitted/a.npz"))
+    assert edits[1:] == [{"compensate": {"fitted": "fitted/a.npz"}}, resized]
+    assert fitted_edits({SIZE: "18x24"}, fitted=Path("fitted/a.npz")) == [
+        resized
+    ]  # nothing to fit
+    assert size_edits_of({"channels:g": 8}) == []
 
 
 def test_the_bundled_model_has_a_knob_for_each_of_its_branches(bundled_family: Path):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from edgert.search.choice import SIZE
 from edgert.search.evolution import Genes, evolve, optuna_library
 from edgert.search.final import select_finals
 from edgert.search.greedy import walk_greedily
@@ -133,6 +134,44 @@ def test_greedy_takes_what_is_free_first_and_stops_at_the_floor(ledger_and_worke
     assert costs[-1] < 0.63
     asked = [tuple(sorted(choice.items())) for choice, _ in workers.asked]
     assert len(asked) == len(set(asked))  # nothing is worked for twice
+
+
+SIZES = ("18x24", "12x16")
+
+
+def test_the_size_is_one_knob_among_the_others(tmp_path: Path):
+    """Half of everything for less than a point: each stage finds it."""
+    space = make_space(sizes=SIZES)
+    drops, savings = {**DROPS, SIZE: 0.016}, {**SAVINGS, SIZE: 0.5}
+    ledger, workers, _ = make_ledger(
+        tmp_path, space, additive(space, drops), additive(space, savings)
+    )
+    edits = singles(ledger)
+    assert {s.level: round(s.drop, 3) for s in edits.singles[SIZE]} == {
+        "18x24": 0.008, "12x16": 0.016,
+    }  # fmt: skip
+    assert edits.levels(space.knob(SIZE), max_drop=MAX_DROP) == list(SIZES)
+    path = walk_greedily(ledger, edits, max_drop=MAX_DROP, deadline=1.0)
+    assert path[-1].choice[SIZE] == "12x16"
+    assert Genes(edits, max_drop=MAX_DROP).levels[SIZE] == list(SIZES)
+    bred = evolve(
+        ledger, edits, path, max_drop=MAX_DROP, trials=12, deadline=1.0, seed=0
+    )  # fmt: skip
+    assert any(SIZE in trial.choice for trial in bred)
+    uniform = [trial.choice for trial in evaluate_uniform(ledger, edits, max_drop=MAX_DROP)]
+    assert {SIZE: "18x24", "branch:b0": "linear"} in uniform
+    assert sum(choice.get(SIZE) == "12x16" for choice in uniform) == 8
+    assert {choice.get(SIZE) for choice, _ in workers.asked} == {None, *SIZES}
+
+
+def test_a_size_that_hurts_is_left_alone(tmp_path: Path):
+    space = make_space(sizes=SIZES)
+    drops, savings = {**DROPS, SIZE: 0.4}, {**SAVINGS, SIZE: 0.5}
+    ledger, _, _ = make_ledger(tmp_path, space, additive(space, drops), additive(space, savings))
+    edits = singles(ledger)
+    assert [s.level for s in edits.singles[SIZE]] == ["18x24"]  # the smaller one can't be better
+    path = walk_greedily(ledger, edits, max_drop=MAX_DROP, deadline=1.0)
+    assert all(SIZE not in trial.choice for trial in path)
 
 
 def test_greedy_stops_when_its_time_is_up(tmp_path: Path, space):

@@ -14,7 +14,7 @@ from edgert.backends.onnxruntime import OnnxRuntimeBackend
 from edgert.calibration.ranking import rank_units, save_ranking
 from edgert.calibration.reference import Reference
 from edgert.errors import ArtifactError, UsageError
-from edgert.search.choice import key_of
+from edgert.search.choice import SIZE, key_of
 from edgert.search.executor import open_workers
 from edgert.search.options import SearchOptions
 from edgert.search.prepare import fill_workspace, find_frames, full_graph, identity_of
@@ -22,7 +22,9 @@ from edgert.search.timer import Timer
 from edgert.search.trial import GRAPHS, evaluate, fitted_path, prepare_timing
 from edgert.search.workspace import Workspace, open_workspace
 from edgert.surgery.cost import cost_of
+from edgert.surgery.graph import static_shape
 from edgert.surgery.load import load_graph
+from edgert.surgery.resize_input import is_resized
 from tests.search.search_family import write_frames
 from tests.tiny_family import make_tiny_family
 
@@ -116,6 +118,44 @@ def test_the_graph_to_be_timed_costs_what_the_fitted_one_costs(root: Path):
     path.unlink()
 
 
+# ---------------------------------------------------------------- the picture's size
+
+
+def test_a_smaller_picture_needs_no_fit_and_costs_as_its_area(root: Path):
+    full, small = trial(root, {}), trial(root, {SIZE: "12x16"}, final=True)
+    assert small["macs"] == pytest.approx(full["macs"] / 4, rel=0.02)
+    assert small["parameters"] == full["parameters"]
+    assert small["scores"]["report"] == small["scores"]["uncompensated"]
+    assert small["scores"]["choose"] < full["scores"]["choose"]
+    assert not (root / "work" / fitted_path(small["key"])).exists()
+    graph = load_graph(root / "work" / GRAPHS / f"{small['key']}.onnx")
+    assert is_resized(graph)
+    assert static_shape(graph.inputs[0]) == (1, 3, 24, 32)
+    assert static_shape(graph.outputs[0]) == (1, 3, 6, 8)
+
+
+def test_numbers_are_fitted_at_the_full_size(root: Path):
+    edits = {"branch:block1.mix": "linear", "channels:head.fuse": 8}
+    large, small = (trial(root, c, final=True) for c in (edits, {**edits, SIZE: "18x24"}))
+    numbers = [np.load(root / "work" / fitted_path(r["key"])) for r in (large, small)]
+    assert numbers[0].files == numbers[1].files
+    for name in numbers[0].files:
+        np.testing.assert_array_equal(numbers[0][name], numbers[1][name])
+    for archive in numbers:
+        archive.close()
+    assert small["macs"] < 0.6 * large["macs"]
+
+
+def test_what_is_timed_is_the_resized_graph(root: Path):
+    choice = {"channels:head.fuse": 8, SIZE: "18x24"}
+    path = Path(prepare_timing(str(root / "work"), "id", choice)["graph"])
+    scored = trial(root, choice, final=True)
+    timed = load_graph(path)
+    assert is_resized(timed)
+    assert cost_of(timed).macs == scored["macs"]
+    path.unlink()
+
+
 def test_the_timer_measures_and_tidies_up(root: Path):
     work = root / "work"
     tensor, _ = open_workspace(str(work), "id").scoring_frame(0)
@@ -168,9 +208,10 @@ def test_the_identity_tells_what_results_depend_on(root: Path, tmp_path: Path):
         ({"fit_frames": 3}, "fit frames"),
         ({"cost": "macs"}, "device"),
         ({"exclude": ("a",)}, "exclude"),
+        ({"sizes": (0.5,)}, "sizes"),
     ):
         changed = identity(**change)
-        assert changed.get(key) != first[key]
+        assert changed.get(key) != first.get(key)
     # What only says how long or with how many has no say in it.
     assert identity(minutes=1.0, trials=3, jobs=1, dask="tcp://x:1") == first
 

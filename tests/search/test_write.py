@@ -11,7 +11,7 @@ from edgert.errors import ArtifactError, UsageError
 from edgert.schema import record_from_object
 from edgert.search.options import SearchOptions
 from edgert.search.workspace import Setup, clear_workspace, open_workspace, save_setup
-from edgert.search.write import names_of, refuse_existing
+from edgert.search.write import names_of, new_family_name
 
 
 @given(st.lists(st.integers(1, 10**12), max_size=20))
@@ -26,12 +26,18 @@ def test_names_tell_the_millions_of_macs():
     assert names_of([215_808, 9_940_000, 9_996_000]) == ["c0.216", "c9.94", "c10"]
 
 
-def test_a_new_family_never_replaces_anything(tmp_path: Path):
-    refuse_existing(tmp_path / "new")
+def test_a_new_family_never_replaces_anything_and_is_called_like_its_folder(tmp_path: Path):
+    assert new_family_name(tmp_path / "new-1.2") == "new-1.2"
     (tmp_path / "file").touch()
     for target in (tmp_path, tmp_path / "file"):
         with pytest.raises(UsageError, match="expected a folder that does not exist yet"):
-            refuse_existing(target)
+            new_family_name(target)
+
+
+@pytest.mark.parametrize("name", ["with space", "_a", "ä", "x" * 81])
+def test_a_folder_that_no_family_can_be_called_like_is_refused(tmp_path: Path, name: str):
+    with pytest.raises(UsageError, match="expected a folder called with A to Z"):
+        new_family_name(tmp_path / name)
 
 
 def test_a_worker_opens_only_the_search_that_it_was_asked_for(tmp_path: Path):

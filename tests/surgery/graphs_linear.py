@@ -5,12 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 import onnx.parser
 import onnx_ir
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from edgert.surgery.graph import Graph
 from edgert.surgery.load import normalised
+from tests.surgery.sessions import session_of
 
 _HEADER = '<ir_version: 8, opset_import: ["" : {opset}]>'
 
@@ -43,14 +43,7 @@ def random_weights(shapes: Mapping[str, tuple[int, ...]], *, seed: int = 0) -> d
 
 def outputs_of(graph: Graph, *, seed: int = 0) -> list[NDArray]:
     """Run a graph on random inputs, without any optimisation by the runtime."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        onnx_ir.to_proto(graph.model).SerializeToString(),
-        options,
-        providers=["CPUExecutionProvider"],
-    )
+    session = session_of(graph, threads=1)
     generator = np.random.default_rng(seed)
     feeds = {
         value.name: generator.standard_normal(value.shape).astype(np.float32)

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 import onnx_ir as ir
-import onnxruntime
 from numpy.typing import NDArray
 
 from edgert.surgery.graph import Graph
 from edgert.surgery.load import normalised
+from tests.surgery.sessions import session_of
 
 Weights = Mapping[str, NDArray[np.float32]]
 
@@ -43,11 +43,7 @@ def random_weights(
 
 def outputs_of(graph: Graph, feeds: Mapping[str, NDArray]) -> list[NDArray]:
     """What ONNX Runtime computes, unoptimised."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    content = ir.to_proto(graph.model).SerializeToString()
-    return onnxruntime.InferenceSession(content, options).run(None, dict(feeds))
+    return session_of(graph).run(None, dict(feeds))
 
 
 # ---------------------------------------------------------------- nets with a numpy twin

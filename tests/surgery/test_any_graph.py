@@ -2,11 +2,13 @@
 
 Each single branch is left out and each channel group is cut by a quarter, and the result is run.
 A graph without a branch has to compute what the full graph does with that branch's weights at
-zero. The fast tests take a few of each; the slow ones all.
+zero. The fast tests take a few of each; the slow ones one of each kind: networks repeat their
+blocks, and a branch of the same operators and sizes between the same neighbours is the same again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import fields
+from typing import TypeVar
 
 import numpy as np
 import onnx
@@ -48,6 +50,8 @@ CUTTABLE = {
     "yolo9_tiny": 72,
     "yolox_nano": 44,
 }
+Item = TypeVar("Item", ResidualBranch, ChannelGroup)
+
 has_units = pytest.mark.skipif(
     "unit" not in {field.name for field in fields(ChannelGroup)},
     reason="channel groups have no unit yet",
@@ -75,8 +79,53 @@ def materialised(name: str) -> Graph:
     return as_graph(skeleton_proto(name))
 
 
+def operators_and_sizes(graph: Graph, names: Iterable[str]) -> Hashable:
+    """Of nodes: what each is, and the shapes of all that it reads."""
+    nodes = {node.name: node for node in graph.nodes}
+    return tuple(
+        (nodes[name].op_type, *(str(v.shape) for v in nodes[name].inputs if v is not None))
+        for name in names
+    )
+
+
+def kind_of_branch(graph: Graph, branch: ResidualBranch) -> Hashable:
+    add = graph.node(branch.add)
+    readers = sorted(node.op_type for node, _ in add.outputs[0].uses())
+    makers = [value.producer().op_type for value in add.inputs if value.producer() is not None]
+    nodes = operators_and_sizes(graph, [*branch.nodes, branch.add])
+    return branch.shortcut, branch.macs, nodes, *readers, *makers
+
+
+def kind_of_group(graph: Graph, group: ChannelGroup) -> Hashable:
+    nodes = (group.producers, group.readers, group.contractions, group.normalised_by)
+    return group.channels, group.unit, *(operators_and_sizes(graph, names) for names in nodes)
+
+
+def of_each_kind(
+    graph: Graph, items: Sequence[Item], kind: Callable[[Graph, Item], Hashable]
+) -> list[Item]:
+    """The first of each kind, in order."""
+    first: dict[Hashable, Item] = {}
+    for item in items:
+        first.setdefault(kind(graph, item), item)
+    return list(first.values())
+
+
 def check_valid(graph: Graph) -> None:
     onnx.checker.check_model(ir.to_proto(graph.model), full_check=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "branches", "groups"),
+    [("mobilenet_v3", 10, 24), ("resnet50", 8, 20), ("vit_small", 3, 3)],
+)
+def test_kinds_tell_sizes_and_neighbours_apart(model, branches, groups):
+    graph = skeleton(f"{model}_dynamo")
+    for items, kind, expected in (
+        (find_residual_branches(graph), kind_of_branch, branches),
+        (cuttable(graph), kind_of_group, groups),
+    ):
+        assert len(of_each_kind(graph, items, kind)) == expected
 
 
 # ---------------------------------------------------------------- leaving branches out
@@ -131,10 +180,13 @@ def test_a_branch_left_out_is_a_branch_at_zero(model, step, first):
 @pytest.mark.parametrize("name", NAMES)
 def test_branches_left_out_are_those_branches_at_zero(name):
     graph = materialised(name)
-    step = 1 if "dynamo" in name else 3
-    if name.startswith(("detr", "segformer_b2")):  # repeats the same few blocks, and takes long
-        step *= 3
-    check_skips(graph, find_residual_branches(graph)[::step])
+    branches = find_residual_branches(graph)
+    if name.startswith(("detr", "segformer_b2")):  # these take long
+        branches = branches[::3]
+    if "dynamo" in name:
+        check_skips(graph, of_each_kind(graph, branches, kind_of_branch))
+    else:  # other places of the same blocks
+        check_skips(graph, branches[::3])
 
 
 def test_a_wrong_branch_left_out_fails_the_comparison():
@@ -204,7 +256,11 @@ def test_a_group_cut_by_a_quarter_runs(model, step):
 @pytest.mark.parametrize("name", NAMES)
 def test_groups_cut_by_a_quarter_run(name):
     graph = materialised(name)
-    check_cuts(graph, cuttable(graph)[:: 1 if "dynamo" in name else 4])
+    groups = cuttable(graph)
+    if "dynamo" in name:
+        check_cuts(graph, of_each_kind(graph, groups, kind_of_group))
+    else:
+        check_cuts(graph, groups[::4])
 
 
 # ---------------------------------------------------------------- other opsets

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import onnx_ir as ir
-import onnxruntime
 from numpy.typing import NDArray
 
 from edgert.surgery.graph import Graph, add_initializer, constant_array
 from edgert.surgery.residuals import ResidualBranch
+from tests.surgery.sessions import session_of
 
 # Where zero comes out when zero goes in at the first input.
 _ZERO_FOR_ZERO = frozenset(
@@ -47,11 +47,7 @@ class ZeroableBranches:
                     full.model.graph.inputs.append(value)  # what is an input too can be fed
             self._zeros[branch.name] = zeros
         self._input = graph.inputs[0].name
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.log_severity_level = 3
-        content = ir.to_proto(full.model).SerializeToString()
-        self._session = onnxruntime.InferenceSession(content, options)
+        self._session = session_of(full)
 
     def run(self, frame: NDArray, *, zero: str | None = None) -> list[NDArray]:
         return self._session.run(None, {self._input: frame, **self._zeros.get(zero, {})})

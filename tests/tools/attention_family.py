@@ -1,12 +1,9 @@
 """A small family with attention: what onnxsim, plain skipping and edgert all have a grip on."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from edgert.artifacts import save_family, sha256_from_file
@@ -14,6 +11,7 @@ from edgert.backends.onnxruntime import session_from_bytes
 from edgert.preprocess import Preprocessor
 from edgert.profiling.accuracy import segmentation_labels
 from edgert.records import Accuracy, BaseModel, Configuration, Edit, Family, InputSpec
+from tests.graph_builder import GraphBuilder
 
 INPUT_SHAPE = (1, 3, 24, 32)
 OUTPUT_SHAPE = (1, 3, 6, 8)
@@ -35,58 +33,16 @@ def attention_model(seed: int = 0) -> onnx.ModelProto:
     x = net.add("Reshape", "head.image", [x, net.shape("head.shape", 1, _WIDTH, 6, 8)])
     fused = net.conv("head.fuse", x, _FUSED, _WIDTH)  # nothing before the next map: they merge
     net.conv("head.predict", fused, 3, _FUSED, output="logits")
-    graph = helper.make_graph(
-        net.nodes,
-        "attention",
-        [helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, INPUT_SHAPE)],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, OUTPUT_SHAPE)],
-        net.weights,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    onnx.checker.check_model(model)
-    return model
+    return net.model({"pixel_values": INPUT_SHAPE}, {"logits": OUTPUT_SHAPE})
 
 
-class _Net:
-    def __init__(self, seed: int) -> None:
-        self.random = np.random.default_rng(seed)
-        self.nodes: list[onnx.NodeProto] = []
-        self.weights: list[onnx.TensorProto] = []
-
-    def weight(self, name: str, *shape: int) -> str:
-        fan_in = int(np.prod(shape[1:])) if len(shape) > 2 else shape[0]
-        array = self.random.standard_normal(shape) / np.sqrt(fan_in)
-        return self.constant(name, array.astype(np.float32))
-
-    def shape(self, name: str, *sizes: int) -> str:
-        return self.constant(name, np.array(sizes, np.int64))
-
-    def constant(self, name: str, array: NDArray[Any]) -> str:
-        self.weights.append(numpy_helper.from_array(array, name))
-        return name
-
-    def add(self, op: str, scope: str, inputs: list[str], output: str = "", **attributes: Any):
-        output = output or f"{scope}/{op}.out"
-        self.nodes.append(
-            helper.make_node(op, inputs, [output], name=f"{scope}/{op}", **attributes)
-        )
-        return output
-
+class _Net(GraphBuilder):
     def conv(self, scope: str, x: str, out: int, into: int, k: int = 1, output: str = "") -> str:
         inputs = [x, self.weight(f"{scope}.weight", out, into, k, k)]
         return self.add("Conv", scope, inputs, output, kernel_shape=[k, k], strides=[k, k])
 
-    def linear(self, scope: str, x: str, into: int, out: int) -> str:
-        product = self.add("MatMul", scope, [x, self.weight(f"{scope}.weight", into, out)])
-        return self.add("Add", f"{scope}.bias", [product, self.weight(f"{scope}.b", out)])
-
-    def norm(self, scope: str, x: str) -> str:
-        ones = self.constant(f"{scope}.weight", np.ones(_WIDTH, np.float32))
-        zeros = self.constant(f"{scope}.bias", np.zeros(_WIDTH, np.float32))
-        return self.add("LayerNormalization", scope, [x, ones, zeros])
-
     def attention(self, scope: str, x: str) -> str:
-        x = self.norm(f"{scope}.norm", x)
+        x = self.norm(f"{scope}.norm", x, _WIDTH)
         q, k, v = (self.linear(f"{scope}.{name}", x, _WIDTH, _WIDTH) for name in "qkv")
         k = self.add("Transpose", f"{scope}.turn", [k], perm=[0, 2, 1])
         scores = self.add("MatMul", f"{scope}.scores", [q, k])
@@ -95,7 +51,7 @@ class _Net:
         return self.linear(f"{scope}.proj", mixed, _WIDTH, _WIDTH)
 
     def feed_forward(self, scope: str, x: str) -> str:
-        x = self.linear(f"{scope}.fc1", self.norm(f"{scope}.norm", x), _WIDTH, _HIDDEN)
+        x = self.linear(f"{scope}.fc1", self.norm(f"{scope}.norm", x, _WIDTH), _WIDTH, _HIDDEN)
         x = self.add("Relu", f"{scope}.act", [x])
         return self.linear(f"{scope}.fc2", x, _HIDDEN, _WIDTH)
 

@@ -11,8 +11,9 @@ import pytest
 
 from edgert.clock import MonotonicClock
 from edgert.errors import VideoError
+from edgert.video.connection import Connection
 from edgert.video.damage import is_cut_off
-from edgert.video.decode import Decoder
+from edgert.video.decode import PyavDecoder
 from edgert.video.source import open_source
 from edgert.video.uri import parse_uri
 from tests.video.clips import read_all, remux, write_clip
@@ -120,10 +121,11 @@ def test_a_cut_file_in_a_loop_keeps_its_damage_and_goes_on(plain, tmp_path):
 def test_a_file_that_vanishes_between_loops_ends_with_a_line(clip, tmp_path):
     path = tmp_path / "gone.mp4"
     path.write_bytes(clip.read_bytes())
-    decoder = Decoder(parse_uri(str(path)), loops=2, clock=MonotonicClock())
+    address = parse_uri(str(path))
+    opened = Connection(address, lambda: PyavDecoder(address), loops=2, clock=MonotonicClock())
     path.unlink()  # what is open stays readable
-    assert len(list(decoder.frames())) == COUNT
-    assert "no such file" in decoder.damage
+    assert len(list(opened.frames())) == COUNT
+    assert "no such file" in opened.damage
 
 
 # ------------------------------------------------------------- HTTP

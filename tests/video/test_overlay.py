@@ -122,3 +122,51 @@ def test_only_where_labels_differ_does_the_picture():
     assert changed[32:64, 80:112].all()
     changed[32:64, 80:112] = False
     assert not changed.any()
+
+
+# ------------------------------------------------------------- boxes
+
+
+def detected(*rows):
+    return np.array([rows], np.float32)
+
+
+def test_boxes_are_drawn_where_they_are_and_nowhere_else():
+    overlay = Overlay(["car", "person"], 160, 120, task="detection", input_size=(320, 240))
+    image = np.full((120, 160, 3), 90, np.uint8)
+    drawn = overlay.draw(image, detected((40, 80, 200, 200, 0.9, 1)), StripText("full"))[
+        :120, :160
+    ]
+    changed = (drawn != image).any(axis=2)
+    rows, columns = np.nonzero(changed[40:])  # the label stands above the box
+    assert (rows.min() + 40, columns.min()) == (40, 20)
+    assert (rows.max() + 41, columns.max() + 1) == (100, 100)
+    assert not changed[45:95, 25:95].any()  # its inside is left as it is
+    color = palette_from_labels(["car", "person"])[1]
+    assert (drawn[70, 20] == color).all()
+    assert (drawn[99, 60] == color).all()
+    other = overlay.draw(image, detected((40, 80, 200, 200, 0.9, 0)), StripText("full"))
+    assert not (other[70, 20] == color).all()
+
+
+def test_boxes_that_are_weak_outside_or_thin_draw_nothing():
+    overlay = Overlay(["car"], 160, 120, task="detection")
+    image = np.full((120, 160, 3), 90, np.uint8)
+    rows = ((10, 10, 50, 50, 0.1, 0), (300, 300, 400, 400, 0.9, 0), (20, 20, 20.2, 90, 0.9, 0),
+            (-90, -90, -10, -10, 0.9, 0), (np.nan, 0, 50, 50, 0.9, 0))  # fmt: skip
+    assert (overlay.draw(image, detected(*rows), StripText("full"))[:120, :160] == image).all()
+
+
+def test_boxes_that_reach_over_the_edge_are_cut_there():
+    overlay = Overlay([], 160, 120, task="detection")
+    image = np.full((120, 160, 3), 90, np.uint8)
+    drawn = overlay.draw(image, detected((-50, -50, 500, 500, 0.9, 3)), StripText("full"))
+    assert (drawn[60, 0] != 90).any()
+    assert (drawn[60, 159] != 90).any()
+    assert (drawn[119, 80] != 90).any()
+
+
+def test_what_is_no_boxes_is_misuse():
+    overlay = Overlay(["car"], 160, 120, task="detection")
+    with pytest.raises(ValueError, match="boxes need"):
+        overlay.draw(np.zeros((120, 160, 3), np.uint8), np.zeros((1, 1)), StripText("full"))

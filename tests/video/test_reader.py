@@ -124,7 +124,8 @@ def test_pacing_hands_frames_over_when_they_are_due():
     seen = read_all(late)
     assert seen[-1] == 4
     assert len(seen) + late.dropped == 5
-    held = FrameReader(frames(5), policy="latest", pace=VirtualClock())
-    assert held.read().index == 0
+    held = FrameReader(frames(5), policy="latest", pace=VirtualClock(7.0))
+    first = held.read()
+    assert (first.index, first.arrived_s) == (0, 7.0)  # when it was due
     assert held.close(WAIT_S)
     assert held.dropped == 0

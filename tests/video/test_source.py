@@ -9,10 +9,12 @@ import pytest
 
 from edgert.clock import VirtualClock
 from edgert.errors import VideoError
-from edgert.video.decode import Decoder
+from edgert.video.connection import Connection
+from edgert.video.decode import PyavDecoder
 from edgert.video.source import open_source
 from edgert.video.uri import parse_uri
 from tests.video.clips import SIZE, cut, images, read_all, remux, write_clip, write_sound
+from tests.video.waiting import in_time
 
 SECRET = "hunter2"
 CAMERA = f"rtsp://me:{SECRET}@camera/live"
@@ -196,25 +198,29 @@ class Camera:
         return av.open(str(self.clip))
 
 
-def decoder(camera, pauses_s=(0.0, 0.0)):
+def connection(camera, pauses_s=(0.0, 0.0)):
     address = parse_uri(CAMERA)
-    clock = VirtualClock()
-    return Decoder(address, loops=1, clock=clock, open_container=camera, pauses_s=pauses_s)
+    return Connection(
+        address,
+        lambda: PyavDecoder(address, open_container=camera),
+        clock=VirtualClock(),
+        pauses_s=pauses_s,
+    )
 
 
 def test_a_live_stream_is_opened_with_time_limits_over_tcp(clip):
     camera = Camera(clip, [True])
-    opened = decoder(camera)
+    opened = connection(camera)
     assert opened.live
     target, options = camera.asked[0]
     assert target == CAMERA
-    assert options["options"] == {"rtsp_transport": "tcp"}
+    assert options["options"] == {"rtsp_transport": "tcp", "analyzeduration": "500000"}
     assert all(limit_s > 0 for limit_s in options["timeout"])
     opened.close()
 
 
 def test_a_stream_that_breaks_off_is_opened_again(clip):
-    opened = decoder(Camera(clip, [True, False, True, True]))
+    opened = connection(Camera(clip, [True, False, True, True]))
     frames = list(opened.frames())
     assert [f.index for f in frames] == list(range(180))
     assert opened.reconnects == 2
@@ -224,7 +230,7 @@ def test_a_stream_that_breaks_off_is_opened_again(clip):
 
 def test_a_stream_that_stays_away_ends_and_says_why_without_credentials(clip):
     camera = Camera(clip, [True])
-    opened = decoder(camera)
+    opened = connection(camera)
     assert len(list(opened.frames())) == 60
     assert len(camera.asked) == 3  # opened once, asked for twice more
     assert "refused" in opened.damage
@@ -232,9 +238,11 @@ def test_a_stream_that_stays_away_ends_and_says_why_without_credentials(clip):
 
 
 def test_stop_cuts_a_reconnection_pause_short(clip):
-    opened = decoder(Camera(clip, [True]), pauses_s=(3600.0,))
-    opened.stop()
-    assert len(list(opened.frames())) == 60
+    opened = connection(Camera(clip, [True]), pauses_s=(3600.0,))
+    frames = opened.frames()
+    assert [next(frames).index for _ in range(60)][-1] == 59
+    threading.Timer(0.05, opened.stop).start()
+    assert in_time(lambda: list(frames)) == []
 
 
 def test_close_during_a_reconnection_pause_does_not_wait_for_it(clip):

@@ -29,13 +29,54 @@ def test_scheme_and_target_of_each_kind(uri, scheme, target):
     assert (address.scheme, address.target) == (scheme, target)
 
 
+@pytest.mark.parametrize(
+    ("password", "written"),
+    [
+        ("plain", "plain"),
+        ("a/b", "a%2Fb"),
+        ("a@b", "a%40b"),
+        ("a?b#c", "a%3Fb%23c"),
+        ("x @/?", "x%20%40%2F%3F"),
+        ("is%2Fescaped", "is%2Fescaped"),
+        ("ü:1", "%C3%BC%3A1"),
+    ],
+)
+def test_a_password_is_escaped_so_that_the_host_is_found(password, written):
+    address = parse_uri(f"rtsp://me:{password}@cam:554/live?x=1")
+    assert address.target == f"rtsp://me:{written}@cam:554/live?x=1"
+    assert address.uri == "rtsp://***@cam:554/live?x=1"
+
+
+@pytest.mark.parametrize(
+    "uri", ["rtsp://cam:554/at@home", "http://[::1]/at@home", "https://cam/at@home?user=@"]
+)
+def test_an_at_sign_in_the_path_does_not_move_the_host(uri):
+    assert parse_uri(uri).target == uri
+
+
+@pytest.mark.parametrize(
+    ("uri", "scheme", "target"),
+    [("csi://0", "csi", "0"), ("CSI://1?width=1280", "csi", "1"),
+     ("v4l2://2", "v4l2", "/dev/video2"), ("/dev/video0?width=640", "v4l2", "/dev/video0")],
+)  # fmt: skip
+def test_cameras_are_written_as_jetson_utils_writes_them(uri, scheme, target):
+    address = parse_uri(uri)
+    assert (address.scheme, address.target) == (scheme, target)
+
+
+@pytest.mark.parametrize("uri", ["csi://", "csi://front", "v4l2://front", "csi:///dev/video0"])
+def test_a_camera_needs_its_number_or_its_device(uri):
+    with pytest.raises(VideoError, match="Write csi://0"):
+        parse_uri(uri)
+
+
 def test_options_follow_the_question_mark():
     address = parse_uri("v4l2:///dev/video0?width=640&height=480")
     assert address.target == "/dev/video0"
     assert address.options == {"width": "640", "height": "480"}
 
 
-@pytest.mark.parametrize("uri", ["ftp://x/y", "", "  ", "csi://0"])
+@pytest.mark.parametrize("uri", ["ftp://x/y", "", "  ", "webrtc://x"])
 def test_unknown_scheme_lists_the_known_ones_in_one_line(uri):
     with pytest.raises(VideoError) as caught:
         parse_uri(uri)
