@@ -57,6 +57,7 @@ class Recalibrated:
         largest_change: Of a statistic: of a mean over the old standard deviation, of a variance
             over the old variance; of the stored statistics where nothing was measured.
         largest_at: The statistic that changed by that.
+        replaced: The family has other statistics now; an accuracy measured with the old is gone.
         seconds: What measuring took; None where the file held.
     """
 
@@ -65,6 +66,7 @@ class Recalibrated:
     size_bytes: int
     largest_change: float
     largest_at: str
+    replaced: bool
     seconds: float | None
 
 
@@ -116,12 +118,16 @@ def recalibrate_family(
                 continue
             path, about = folder.path / place.file, {**_about(folder, place), **given}
             start_s, measured = clock.now_s(), not _holds(path, about)
+            replaced = False
             if measured:
                 tensors = _measured(name, graph, batches, threads, progress)
-                folder = _saved(folder, place.unscored())  # before what it was scored with goes
+                replaced = not (place.named and _has(path, tensors))
+                if replaced:  # the accuracy goes before what it was measured with
+                    folder = _saved(folder, place.unscored())
                 write_atomically(path, bytes_of_statistics(Statistics(tensors, about)))
-            folder = _saved(folder, place.filled(measured=measured))
-            done.append(_row(name, graph, path, clock.now_s() - start_s if measured else None))
+            folder = _saved(folder, place.filled(replaced=replaced))
+            seconds = clock.now_s() - start_s if measured else None
+            done.append(_row(name, graph, path, replaced=replaced, seconds=seconds))
     if not done:
         names = [place.configuration.name for place in places]
         raise nothing_to_measure("a configuration with BatchNormalization nodes", names)
@@ -187,10 +193,31 @@ def _holds(path: Path, about: dict[str, Any]) -> bool:
         return False
 
 
-def _row(name: str, graph: Graph, path: Path, seconds: float | None) -> Recalibrated:
+def _has(path: Path, tensors: dict[str, Array]) -> bool:
+    """Whether a file is there with these statistics to the last bit, whatever it says of them."""
+    try:
+        old = read_statistics(path).tensors
+    except PreconditionError:
+        return False
+    return old.keys() == tensors.keys() and all(
+        np.array_equal(old[key], tensor) for key, tensor in tensors.items()
+    )
+
+
+def _row(
+    name: str, graph: Graph, path: Path, *, replaced: bool, seconds: float | None
+) -> Recalibrated:
     tensors = dict(read_statistics(path).tensors)
     change, at = largest_change(statistics_of(graph), tensors)
-    return Recalibrated(name, len(tensors) // 2, path.stat().st_size, change, at, seconds)
+    return Recalibrated(
+        name=name,
+        layers=len(tensors) // 2,
+        size_bytes=path.stat().st_size,
+        largest_change=change,
+        largest_at=at,
+        replaced=replaced,
+        seconds=seconds,
+    )
 
 
 def _saved(folder: FamilyFolder, configuration: Configuration) -> FamilyFolder:

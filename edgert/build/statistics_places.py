@@ -39,19 +39,25 @@ class StatisticsPlace:
         """The file of the statistics, as family.yaml names it."""
         return f"{FOLDER}/{self.configuration.name}.npz"
 
+    @property
+    def named(self) -> bool:
+        """Whether family.yaml names that file already."""
+        edit = self.configuration.edits[self.index] if self.written else {}
+        return (edit.get(EDIT) or {}).get("statistics") == self.file
+
     def unscored(self) -> Configuration:
         """The configuration without the accuracy that was measured with other statistics."""
         return msgspec.structs.replace(self.configuration, accuracy=None)
 
-    def filled(self, *, measured: bool) -> Configuration:
+    def filled(self, *, replaced: bool) -> Configuration:
         """The configuration with the file named.
 
         Args:
-            measured: The statistics are new; an accuracy that was measured with others goes.
+            replaced: The statistics are others; an accuracy that was measured with the old goes.
         """
         rest = self.configuration.edits[self.index + self.written :]
         edits: list[Edit] = [*self.before, {EDIT: {"statistics": self.file}}, *rest]
-        kept = self.unscored() if measured else self.configuration
+        kept = self.unscored() if replaced else self.configuration
         return msgspec.structs.replace(kept, edits=edits)
 
 

@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 
+import msgspec
 import numpy as np
 import pytest
 
-from edgert.artifacts import load_family
+from edgert.artifacts import load_family, save_family
 from edgert.artifacts.lock import lock
 from edgert.build.derive import derive_configuration
 from edgert.build.recalibrate import recalibrate_family
@@ -21,8 +22,13 @@ from edgert.calibration.recalibration import measure_statistics
 from edgert.cli import recalibrate
 from edgert.cli.main import main
 from edgert.clock import VirtualClock
-from edgert.records import Configuration
-from edgert.surgery.batchnorm import read_statistics, statistics_of
+from edgert.records import Accuracy, Configuration
+from edgert.surgery.batchnorm import (
+    Statistics,
+    bytes_of_statistics,
+    read_statistics,
+    statistics_of,
+)
 from edgert.surgery.load import load_graph
 from tests.batchnorm_family import (
     CUT,
@@ -145,6 +151,31 @@ def test_an_accuracy_of_the_old_statistics_does_not_outlive_them(family, picture
     assert configurations_of(family)["cut"].accuracy is not None
     recalibrated(capsys, family, pictures)
     assert configurations_of(family)["cut"].accuracy is None
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e-6])
+def test_an_accuracy_stays_with_the_very_same_statistics(family, pictures, capsys, shift):
+    """As where a file is measured again because it did not say what it was measured of."""
+    recalibrated(capsys, family, pictures)
+    file = family / "recalibrated" / "cut.npz"
+    held = read_statistics(file)
+    tensors = {key: (array + shift).astype(array.dtype) for key, array in held.tensors.items()}
+    file.write_bytes(bytes_of_statistics(Statistics(tensors, {})))
+    accuracy = Accuracy(metric="miou", value=0.5, frames=101, dataset="frames")
+    folder = load_family(family)
+    scored = [
+        msgspec.structs.replace(one, accuracy=accuracy) for one in folder.family.configurations
+    ]
+    written = msgspec.structs.replace(folder.family, configurations=scored)
+    save_family(family / "family.yaml", written)
+    row = recalibrated(capsys, family, pictures)["cut"]
+    assert row["seconds"] is not None
+    assert row["replaced"] == (shift > 0)
+    assert configurations_of(family)["cut"].accuracy == (None if shift else accuracy)
+    after = read_statistics(file)
+    assert after.about == held.about
+    for key, array in held.tensors.items():
+        assert np.array_equal(after.tensors[key], array)
 
 
 def test_what_is_up_to_date_is_left_alone_and_what_changed_is_measured(family, pictures, capsys):
