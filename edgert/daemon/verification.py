@@ -53,6 +53,9 @@ class Verifier:
             finally:
                 self._process = None
                 process.kill()  # nothing where it has ended
+                if process.stdin is not None:
+                    with contextlib.suppress(BrokenPipeError):  # it ended and never read the job
+                        process.stdin.close()
             told.seek(0)
             error = told.read().decode(errors="replace")
         status = process.returncode

@@ -75,6 +75,19 @@ def test_keys_that_are_trusted_hold_there_too(place: Workplace, tmp_path: Path):
         Verifier().verify(place.built_path, settings)
 
 
+def test_a_process_that_is_gone_before_it_is_told_anything_is_a_refusal(
+    place: Workplace, monkeypatch
+):
+    class EndsFirst(subprocess.Popen):
+        def __init__(self, *words, **named) -> None:
+            super().__init__(*words, **named)
+            self.wait()
+
+    monkeypatch.setattr(subprocess, "Popen", EndsFirst)
+    with pytest.raises(EngineLoadError, match="got status 3"):
+        Verifier(command=python("raise SystemExit(3)")).verify(place.built_path, SETTINGS)
+
+
 def test_a_crash_is_a_refusal(place: Workplace):
     crash = "import os, signal, sys; sys.stderr.write('cuda: bad\\n'); os.kill(os.getpid(), 11)"
     with pytest.raises(EngineLoadError, match="got a crash, SIGSEGV: cuda: bad"):

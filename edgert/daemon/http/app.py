@@ -158,4 +158,6 @@ async def _failed(request: Any, error: EdgertError) -> Answer:
 
 async def _broken(request: Any, error: Exception) -> Answer:
     """A fault of ours: it is in the log, with its trace."""
-    return as_json({"error": f"serve {request.url.path[:100]}: a fault; see the log."}, status=500)
+    line = f"serve {request.url.path[:100]}: a fault; see the log."
+    # The server hangs up behind it; a client that is not told would ask again on this connection.
+    return as_json({"error": line}, status=500, headers=(("connection", "close"),))

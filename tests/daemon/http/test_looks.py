@@ -189,6 +189,7 @@ def test_what_the_service_can_not_do_is_no_fault_and_a_fault_is_told(
     monkeypatch.setattr(served.service, "status", fault)
     response = served.client.get("/v1/status")
     assert response.status_code == 500
+    assert response.headers["connection"] == "close"
     assert "secret" not in response.text
     wait_until(lambda: "secret details" in caplog.text)  # logged behind the answer
     monkeypatch.undo()
