@@ -12,6 +12,7 @@ from edgert.build.check_family import check_family
 from edgert.build.targets import TensorRtTarget
 from tests.conformance.rtx import VERSION
 from tests.conftest import PROJECT
+from tests.scaled_family import make_scaled_family
 
 pytestmark = pytest.mark.nvidia
 
@@ -34,6 +35,22 @@ def test_every_configuration_of_the_bundled_family_is_compiled(rtx, bundled_fami
     assert "SOFTMAX" not in cheapest.layers
     assert cheapest.layer_count < full.layer_count / 2
     assert cheapest.plan_bytes < full.plan_bytes / 2
+
+
+@pytest.mark.parametrize(("family", "count"), [("subnets", 10), ("models", 7)])
+def test_every_subnet_and_every_scaled_version_is_compiled(rtx, tmp_path, family, count):
+    if family == "models":
+        make_scaled_family(tmp_path / "models")
+    path = PROJECT / "engines" / "ofa-small" if family == "subnets" else tmp_path / "models"
+    checks = check_family(load_family(path), target=TensorRtTarget(), compiler=rtx)
+    assert len(checks) == count
+    plans = []
+    for check in checks:
+        assert check.errors == []
+        assert check.compiled is not None
+        assert check.compiled.low_precision == {}
+        plans.append(check.compiled.plan_bytes)
+    assert plans[-1] < plans[0]
 
 
 def test_the_verb_reports_the_tiny_family(rtx_path, tiny_family):
