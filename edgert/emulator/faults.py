@@ -59,42 +59,41 @@ def files_of(tree: "BoardTree", name: str) -> list[str]:
     )
 
 
-def _torn(tree: "BoardTree", file: str = "", *, lasting: bool = False) -> Undo:
-    paths = files_of(tree, file or _first_rail(tree))
+def _on_files(tree: "BoardTree", file: str, change: Callable[[str], None]) -> Undo:
+    """Change each file of that name; to undo it, all are let go."""
+    paths = files_of(tree, file)
     for path in paths:
+        change(path)
+    return lambda: _let_go(tree, paths)
+
+
+def _torn(tree: "BoardTree", file: str = "", *, lasting: bool = False) -> Undo:
+    def tear(path: str) -> None:
         tree.files.empty(path)
         if lasting:
             tree.files.hold(path)
-    return lambda: _let_go(tree, paths)
+
+    return _on_files(tree, file or _first_rail(tree), tear)
 
 
 def _vanished(tree: "BoardTree", file: str = "") -> Undo:
-    paths = files_of(tree, file or _first_rail(tree))
-    for path in paths:
-        tree.files.remove(path)
-    return lambda: _let_go(tree, paths)
+    return _on_files(tree, file or _first_rail(tree), tree.files.remove)
 
 
 def _unreadable(tree: "BoardTree", file: str = "tj") -> Undo:
-    paths = files_of(tree, file)
-    for path in paths:
-        tree.files.unreadable(path)
-    return lambda: _let_go(tree, paths)
+    return _on_files(tree, file, tree.files.unreadable)
 
 
 def _frozen(tree: "BoardTree", file: str = "") -> Undo:
-    paths = files_of(tree, file or _first_rail(tree))
-    for path in paths:
-        tree.files.hold(path)
-    return lambda: _let_go(tree, paths)
+    return _on_files(tree, file or _first_rail(tree), tree.files.hold)
 
 
 def _offline(tree: "BoardTree", file: str = "gpu") -> Undo:
-    paths = files_of(tree, file)
-    for path in paths:
+    def gate(path: str) -> None:
         tree.files.put(path, _GATED_MC)
         tree.files.hold(path)
-    return lambda: _let_go(tree, paths)
+
+    return _on_files(tree, file, gate)
 
 
 def _noise(tree: "BoardTree", shunt_v: float = 200e-6) -> Undo:

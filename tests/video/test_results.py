@@ -116,9 +116,9 @@ def test_a_full_disk_is_one_line(tmp_path):
     sink.close()
 
 
-def test_results_are_told_from_pictures():
+def test_results_are_told_from_pictures(tmp_path):
     assert is_result_uri("r.jsonl")
-    assert is_result_uri("file:///tmp/R.JSONL")
+    assert is_result_uri(f"file://{tmp_path}/R.JSONL")
     assert not is_result_uri("r.mp4")
     assert not is_result_uri("http://h/r.jsonl")
     assert not is_result_uri("rtsp://127.0.0.1:8554/r.jsonl")
