@@ -106,7 +106,11 @@ def derive_configuration(
         PreconditionError: Statistics were measured of something else.
     """
     for index, edit in enumerate(configuration.edits):
-        if STATISTICS_EDIT in edit:
+        # Words first: with a typo in another edit, statistics would seem to be another model's.
+        [(name, parameters)] = edit.items()
+        place = f"{subject} at edits[{index}]"
+        _checked(_edit_function(name, place), parameters or {}, f"{place}.{name}", folder.path)
+        if name == STATISTICS_EDIT:
             before = configuration.edits[:index]
             files = files_of(before, folder.path)
             check_origin(folder, configuration, before, files, subject=subject)

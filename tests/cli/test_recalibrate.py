@@ -446,3 +446,17 @@ def test_statistics_of_another_configuration_are_refused_by_the_build(family, pi
     shutil.rmtree(folder)
     assert main(["build", str(family), "--threads", "1"]) == 1
     assert "edgert recalibrate FAMILY" in capsys.readouterr().err
+
+
+def test_a_typo_is_told_as_one_though_the_statistics_are_of_other_edits_then(
+    family, pictures, capsys
+):
+    recalibrated(capsys, family, pictures)
+    file = family / "family.yaml"
+    text = file.read_text()
+    assert text.count("widths") == 2
+    file.write_text(text.replace("widths", "wdiths", 1))
+    assert main(["build", str(family), "--threads", "1"]) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "at edits[0].narrow_groups: expected parameters widths" in line
+    assert "got no 'widths' and 'wdiths'" in line
