@@ -30,6 +30,7 @@ BENCHMARKS = {
     "merge": "how much faster merge_linear makes a model, and how equal its outputs stay",
     "pool": "memory of engines that are resident together, and what a switch takes",
     "prune": "edgert beside onnxsim's pruning and plain skipping, same model and frames",
+    "sensors": "what reading a board's sensors at a rate takes of a core",
     "shadow": "agreement by shadow runs against the truth, and what they take",
     "streams": "what a turn of the loop of several streams costs, and what an idle one does",
 }

@@ -5,7 +5,6 @@ Owns paths, units and what a reading of these chips can be; which rails make a t
 datasheets (TI SBOS576, SBOSA20).
 """
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -76,7 +75,9 @@ class RailSensor:
         if self._power is not None:
             before_s = clock.now_s()
             raw_uw = self._power.number()
-            power_w = _checked(raw_uw / 1e6)
+            power_w = raw_uw / 1e6
+            if not 0 <= power_w <= _MOST_W:
+                raise GapError(_why_not(power_w))
             return RailReading((before_s + clock.now_s()) / 2, power_w, None, (raw_uw,))
         raw_mv = self._voltage.number()
         time_s = clock.now_s()
@@ -86,7 +87,10 @@ class RailSensor:
             raise GapError(f"impossible: {voltage_v:g} V")
         if -self._offset_a <= current_a < 0:
             current_a = 0.0
-        return RailReading(time_s, _checked(voltage_v * current_a), voltage_v, (raw_mv, raw_ma))
+        power_w = voltage_v * current_a
+        if not 0 <= power_w <= _MOST_W:
+            raise GapError(_why_not(power_w))
+        return RailReading(time_s, power_w, voltage_v, (raw_mv, raw_ma))
 
     def close(self) -> None:
         """Let go of the files."""
@@ -158,11 +162,5 @@ def _with_own_names(sensors: Sequence[RailSensor]) -> list[RailSensor]:
     return list(sensors)
 
 
-def _checked(power_w: float) -> float:
-    if not math.isfinite(power_w):
-        raise GapError("no number")
-    if power_w < 0:
-        raise GapError(f"negative: {power_w:.3f} W")
-    if power_w > _MOST_W:
-        raise GapError(f"impossible: {power_w:.0f} W")
-    return power_w
+def _why_not(power_w: float) -> str:
+    return f"negative: {power_w:.3f} W" if power_w < 0 else f"impossible: {power_w:.0f} W"

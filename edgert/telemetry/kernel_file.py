@@ -47,11 +47,10 @@ class KernelFile:
             GapError: It could not be read, and why.
         """
         try:
-            if self._descriptor >= 0 and os.fstat(self._descriptor).st_nlink == 0:
-                self.close()
-            if self._descriptor < 0:
-                self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-            return os.pread(self._descriptor, _MOST_BYTES, 0)
+            descriptor = self._descriptor
+            if descriptor < 0 or os.fstat(descriptor).st_nlink == 0:
+                descriptor = self._open()
+            return os.pread(descriptor, _MOST_BYTES, 0)
         except OSError as error:
             self.close()
             raise GapError(reason_from_error(error, self.path)) from error
@@ -73,6 +72,11 @@ class KernelFile:
     def text(self) -> str:
         """The file's text without spaces and NULs around it; GapError as in `read`."""
         return self.read().decode("utf-8", "replace").strip(" \n\t\0")
+
+    def _open(self) -> int:
+        self.close()
+        self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        return self._descriptor
 
     def close(self) -> None:
         """Let go of the file; the next read opens it again."""

@@ -65,10 +65,11 @@ def power_of(total: Total, rails_w: Mapping[str, float], gaps: Mapping[str, str]
     Raises:
         GapError: A rail of it is missing, or all of them say zero while the board runs.
     """
+    power_w = 0.0
     for name in total.rails:
         if name not in rails_w:
             raise GapError(f"rail {name}: {gaps.get(f'rail {name}', 'missing')}")
-    power_w = sum(rails_w[name] for name in total.rails)
+        power_w += rails_w[name]
     if power_w == 0:
         raise GapError("0 W, while the board runs")
     return power_w

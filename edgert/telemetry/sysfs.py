@@ -6,7 +6,7 @@ youngest part of a sample and `time_s` is its moment.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
@@ -80,8 +80,11 @@ class SysfsSource:
         self.provenance = provenance_of(root)
         self._frozen = FrozenWatch(frozen_s)
         self._rails: list[RailSensor] = []
+        self._of_total: list[RailSensor] = []
+        self._others: list[RailSensor] = []
         self._total: Total | None = None
         self._known: set[str] = set()
+        self._gone: set[str] = set()
         self._look_s = 0.0
         self._slow: _Slow | None = None
         self._zones = ThermalZones(root)
@@ -116,13 +119,17 @@ class SysfsSource:
             SensorReadError: Nothing at all could be read.
         """
         now_s = self._clock.now_s()
-        self._look_again(now_s)
+        if now_s >= self._look_s > 0:
+            self._look_s = 0.0
+            self._find_rails()
         if self._slow is None or now_s >= self._slow.due_s:
             self._slow = self._read_slow(now_s)
         slow = self._slow
-        readings, gaps = self._read_rails(of_total=True)
+        readings, gaps = self._read_rails(self._of_total)
         gaps |= slow.gaps
-        gaps |= self._vanished()
+        if self._gone:
+            gaps |= dict.fromkeys((f"rail {name}" for name in self._gone), _VANISHED)
+            self._look_soon()
         time_s, power_w = self._power(readings, gaps, slow.witnesses)
         rails_w = slow.rails_w | {name: reading.power_w for name, reading in readings.items()}
         if not rails_w and not slow.sample.zones_c and not slow.sample.clocks_hz:
@@ -153,36 +160,31 @@ class SysfsSource:
         self._known |= names
         # A total that was found stays: with a rail gone another one would be another quantity.
         self._total = self._total or total_of(self.board, names)
-
-    def _look_again(self, now_s: float) -> None:
-        if now_s >= self._look_s > 0:
-            self._look_s = 0.0
-            self._find_rails()
-
-    def _read_rails(self, *, of_total: bool) -> tuple[dict[str, RailReading], dict[str, str]]:
         members = self._total.rails if self._total else []
+        self._of_total = [rail for rail in self._rails if rail.rail in members]
+        self._others = [rail for rail in self._rails if rail.rail not in members]
+        self._gone = self._known - names
+
+    def _look_soon(self) -> None:
+        if not self._look_s:
+            self._look_s = self._clock.now_s() + _LOOK_AGAIN_S
+
+    def _read_rails(
+        self, rails: Sequence[RailSensor]
+    ) -> tuple[dict[str, RailReading], dict[str, str]]:
         readings: dict[str, RailReading] = {}
         gaps: dict[str, str] = {}
-        for rail in self._rails:
-            if (rail.rail in members) is not of_total:
-                continue
+        for rail in rails:
             try:
                 readings[rail.rail] = rail.read(self._clock)
             except GapError as gap:
                 gaps[f"rail {rail.rail}"] = str(gap)
-                if str(gap) == _VANISHED and not self._look_s:
-                    self._look_s = self._clock.now_s() + _LOOK_AGAIN_S
+                if str(gap) == _VANISHED:
+                    self._look_soon()
         return readings, gaps
 
     def _read_other_rails(self) -> tuple[dict[str, RailReading], dict[str, str]]:
-        return self._read_rails(of_total=False)
-
-    def _vanished(self) -> dict[str, str]:
-        """Rails that were there once and that no chip has any more."""
-        gone = self._known - {rail.rail for rail in self._rails}
-        if gone and not self._look_s:
-            self._look_s = self._clock.now_s() + _LOOK_AGAIN_S
-        return {f"rail {name}": _VANISHED for name in gone}
+        return self._read_rails(self._others)
 
     def _power(
         self,
@@ -200,8 +202,10 @@ class SysfsSource:
         except GapError as gap:
             gaps["power"] = str(gap)
             return self._clock.now_s(), None
-        time_s = sum(reading.time_s for reading in readings.values()) / len(readings)
-        raw = tuple(reading.raw for reading in readings.values())
+        time_s, raw = 0.0, []
+        for reading in readings.values():
+            time_s += reading.time_s / len(readings)
+            raw.append(reading.raw)
         if reason := self._frozen.frozen(time_s, raw, witnesses):
             gaps |= {"power": reason, **{f"rail {name}": reason for name in readings}}
             readings.clear()

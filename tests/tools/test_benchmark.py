@@ -113,3 +113,22 @@ def test_streams_benchmark_tells_a_turn_and_an_idle_loop():
     result = benchmark("streams", *words)
     assert "StreamLoop, 4 streams" in result.stdout
     assert "% of a core" in result.stdout
+
+
+def test_sensors_benchmark_tells_the_share_of_a_core():
+    words = ["--seconds", 0.2, "--rounds", 2, "--board", "orin-nx"]
+    result = benchmark("sensors", "--json", *words)
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert (found["board"], found["reads"], found["rounds"]) == ("orin-nx", 20, 2)
+    assert set(found["core_ratio"]) == {"paced", "pacing_alone", "back_to_back"}
+    assert found["core_ratio"]["back_to_back"]["least"] > 0
+    result = benchmark("sensors", *words)
+    assert "orin-nx, files in memory, 100 Hz, 2 rounds of 20 reads" in result.stdout
+
+
+def test_sensors_benchmark_refuses_no_reads():
+    result = benchmark("sensors", "--seconds", 0)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "at least one read" in result.stderr
