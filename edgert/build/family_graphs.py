@@ -105,11 +105,13 @@ class FamilyGraphs:
 
 
 def check_base(folder: FamilyFolder, graph: Graph) -> None:
-    """Hold what family.yaml says of the input and the labels against the base graph.
+    """Hold what family.yaml says of input, task and labels against the base graph.
+
+    A graph whose outputs are of neither task is let be: what it answers is nobody's to judge.
 
     Raises:
-        ArtifactError: The input has another name or shape, or it has another
-            number of labels than the graph has classes.
+        ArtifactError: The input has another name or shape, the output is of the other task, or
+            there is another number of labels than the graph has classes.
     """
     inputs, outputs = edge_specs(graph)
     spec, labels = folder.family.input, len(folder.family.labels)
@@ -120,12 +122,23 @@ def check_base(folder: FamilyFolder, graph: Graph) -> None:
             got=f"{inputs[0].name} {inputs[0].shape}",
             advice="Correct the input's name and shape in family.yaml",
         )
-    is_of_task = len(outputs) == 1 and len(outputs[0].shape) == _RANKS[folder.family.task]
-    if is_of_task and outputs[0].shape[1] != labels:
+    shape = outputs[0].shape if len(outputs) == 1 else ()
+    told = next((task for task, rank in _RANKS.items() if rank == len(shape)), None)
+    if told is None:
+        return
+    if told != folder.family.task:
+        raise ArtifactError(
+            f"read {folder.graph_path}",
+            expected=f"an output of {_RANKS[folder.family.task]} dimensions, as family.yaml says "
+            f"that the task is {folder.family.task}",
+            got=f"{outputs[0].name} {shape}",
+            advice=f"Write `task: {told}` in family.yaml, or give the graph of that task",
+        )
+    if shape[1] != labels:
         raise ArtifactError(
             f"read {folder.graph_path}",
             expected=f"{labels} classes, as family.yaml has labels",
-            got=f"{outputs[0].shape[1]}",
+            got=f"{shape[1]}",
             advice="Give each class its label in family.yaml, in the model's order",
         )
 

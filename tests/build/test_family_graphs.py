@@ -89,8 +89,14 @@ def test_each_configuration_starts_from_its_own_model(built_once: Path):
             "expected 2 classes, as family.yaml has labels, got 3. Give each class its label in "
             "family.yaml, in the model's order.",
         ),
+        (
+            lambda family: family.update(task="classification"),
+            "expected an output of 2 dimensions, as family.yaml says that the task is "
+            "classification, got logits (1, 3, 6, 8). Write `task: segmentation` in family.yaml, "
+            "or give the graph of that task.",
+        ),
     ],
-    ids=["name", "shape", "labels"],
+    ids=["name", "shape", "labels", "task"],
 )
 def test_what_family_yaml_says_of_the_base_has_to_be_so(family: Path, change, line: str):
     """Else engines would be built that no picture fits, or whose answers have no names."""
