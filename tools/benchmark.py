@@ -2,7 +2,7 @@
 
     python tools/benchmark.py pool engines/NAME/built/DEVICE [--json]
 
-One file for each benchmark, tools/benchmark_<name>.py, with
+One file for each benchmark, tools/benchmarks/<name>.py, with
 
     add_arguments(parser)          its arguments
     run(arguments) -> dict         what it measured, ready for JSON
@@ -43,9 +43,9 @@ def main(words: list[str] | None = None) -> int:
     for name, summary in BENCHMARKS.items():
         verb = verbs.add_parser(name, help=summary, description=summary)
         verb.add_argument("--json", action="store_true", help="print JSON instead of a table")
-        import_module(f"benchmark_{name}").add_arguments(verb)
+        import_module(f"benchmarks.{name}").add_arguments(verb)
     arguments = parser.parse_args(words)
-    module = import_module(f"benchmark_{arguments.benchmark}")
+    module = import_module(f"benchmarks.{arguments.benchmark}")
     try:
         result = {"machine": machine(), **module.run(arguments)}
     except EdgertError as error:

@@ -11,7 +11,7 @@ own outputs first; where they differ nothing is written.
 
 --fill fills a family that was written down without weights, from checkpoints' folders or, without
 --checkpoint, from the hub by the names in family.yaml, after their licence was shown and accepted
-(export_segformer_fill.py). Needs `pip install 'edgert[export]'`, and
+(new_families/segformer_fill.py). Needs `pip install 'edgert[export]'`, and
 for --dataset also the extra `video`.
 """
 
@@ -22,8 +22,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from export_segformer_fill import fill
-from family_folder import check_new_family
+from new_families.folder import check_new_family
+from new_families.segformer_fill import fill
 from numpy.typing import NDArray
 from one_line import status_of
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-from family_folder import (
+from new_families.folder import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     Crop,

@@ -21,8 +21,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
-from family_folder import Crop, check_new_family, crop_from_text, read_labels, write_model
-from ofa_card import (
+from new_families.folder import Crop, check_new_family, crop_from_text, read_labels, write_model
+from new_families.ofa_card import (
     Row,
     card,
     input_spec,

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from alone_networks import alone_checkpoints, missing_shapes
 from numpy.typing import NDArray
 from one_line import status_of
+from supernet.alone import alone_checkpoints, missing_shapes
 
 from edgert.artifacts import FamilyFolder, load_family
 from edgert.artifacts.files import write_atomically

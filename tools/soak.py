@@ -40,7 +40,7 @@ def main(words: list[str] | None = None) -> int:
     for name, summary in SOAKS.items():
         verb = verbs.add_parser(name, help=summary, description=summary)
         _add_common(verb)
-        import_module(f"soak_{name}").add_arguments(verb)
+        import_module(f"soaks.{name}").add_arguments(verb)
     plot = verbs.add_parser("plot", help="one picture of what the soaks left")
     plot.add_argument("folder", type=Path)
     plot.add_argument("--picture", type=Path, required=True)
@@ -49,7 +49,7 @@ def main(words: list[str] | None = None) -> int:
     arguments = parser.parse_args(words)
     try:
         if arguments.soak == "plot":
-            import_module("soak_plot").draw(arguments.folder, arguments.picture)
+            import_module("soaks.plot").draw(arguments.folder, arguments.picture)
             if arguments.figures is not None:
                 _write_figures(arguments)
             return 0
@@ -70,7 +70,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    module = import_module(f"soak_{arguments.soak}")
+    module = import_module(f"soaks.{arguments.soak}")
     if not arguments.only_sum_up:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         if arguments.profile is None:
@@ -90,7 +90,7 @@ def _write_figures(arguments: argparse.Namespace) -> None:
     """A line for each soak of the folder: what it says, and of which machine."""
     lines = []
     for file in sorted(arguments.folder.glob("*.jsonl")):
-        module = import_module(f"soak_{file.stem.partition('_')[0]}")
+        module = import_module(f"soaks.{file.stem.partition('_')[0]}")
         machines = json.loads(file.with_suffix(".machine.json").read_text(encoding="utf-8"))
         found = module.summary(file, arguments)
         lines.append(json.dumps({"soak": file.stem, "machine": machines, **found}) + "\n")

@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from soak_daemon import Connection
+from soaks.daemon import Connection
 
 _LOOKS = ("/v1/status", "/metrics", "/v1/limits", "/v1/events?format=json", "/v1/configurations")
 

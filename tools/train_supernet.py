@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from family_folder import check_name
+from new_families.folder import check_name
 from one_line import status_of
-from supernet_data import read_patches
-from supernet_training import Recipe, Training, deterministic, steps_for
+from supernet.data import read_patches
+from supernet.training import Recipe, Training, deterministic, steps_for
 
 from edgert.artifacts.files import write_atomically
 from edgert.artifacts.lock import lock

@@ -17,8 +17,8 @@ torch = pytest.importorskip("torch")
 
 from PIL import Image  # noqa: E402
 from safetensors.numpy import load_file  # noqa: E402
-from supernet_data import read_patches, training_batch  # noqa: E402
-from supernet_model import Supernet  # noqa: E402
+from supernet.data import read_patches, training_batch  # noqa: E402
+from supernet.model import Supernet  # noqa: E402
 from train_supernet import SMALL, main, named_subnets  # noqa: E402
 
 from edgert.artifacts.lock import lock  # noqa: E402
@@ -76,9 +76,10 @@ def test_a_seed_gives_the_same_weights_and_another_seed_others(patches, trained,
 
 def test_a_killed_training_ends_with_the_same_weights(patches, trained, tmp_path):
     code = (
-        "import sys, supernet_training, train_supernet\n"
-        "run = supernet_training.Training.run\n"
-        "supernet_training.Training.run = "
+        "import sys, train_supernet\n"
+        "from supernet import training\n"
+        "run = training.Training.run\n"
+        "training.Training.run = "
         "lambda self, **more: run(self, every_s=0.0, **more)\n"
         "sys.exit(train_supernet.main(sys.argv[1:]))\n"
     )

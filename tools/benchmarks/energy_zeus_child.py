@@ -1,6 +1,6 @@
 """Run by the Python that has Zeus, inside an emulated board: its windows, one JSON line each.
 
-    python energy_zeus_child.py SECONDS SEED
+    python tools/benchmarks/energy_zeus_child.py SECONDS SEED
 
 Nothing of Zeus is changed. A window is what its user sees: from when begin_window has returned to
 when end_window is called, on the monotonic clock.

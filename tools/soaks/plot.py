@@ -4,9 +4,8 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from soak_daemon import Json, json_lines
-
 from edgert.report.style import BLUE, GREY, ORANGE, RED, drawn
+from soaks.daemon import Json, json_lines
 
 
 def draw(folder: Path, picture: Path) -> None:

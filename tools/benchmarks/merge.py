@@ -9,7 +9,6 @@ from company than one of few large ones.
 import argparse
 import os
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -149,9 +148,3 @@ def _figures(pairs: list[tuple[float, float]]) -> dict[str, Any]:
         "speedup": exported_s / merged_s,
         "speedup_range": [min(ratios), max(ratios)],
     }
-
-
-if __name__ == "__main__":
-    from benchmark import main
-
-    raise SystemExit(main(["merge", *sys.argv[1:]]))

@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from soak_daemon import FamilyCopy, Json, SoakDaemon, json_lines
-from soak_sources import MjpegCamera, write_video
+from soaks.daemon import FamilyCopy, Json, SoakDaemon, json_lines
+from soaks.sources import MjpegCamera, write_video
 
 _READ_S = 0.2
 _WEIGH_S = 5.0

@@ -1,4 +1,4 @@
-from prune_table import text_from
+from benchmarks.pruning.table import text_from
 
 
 def row(name, by, **figures):

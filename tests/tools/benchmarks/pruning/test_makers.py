@@ -2,8 +2,8 @@ import sys
 
 import numpy as np
 import onnx
-import prune_makers
 import pytest
+from benchmarks.pruning import makers
 
 from edgert.backends.onnxruntime import session_from_bytes
 from edgert.calibration.frames import read_calibration_frames
@@ -52,7 +52,7 @@ def outputs_of(graph, frames, folder):
 
 
 def test_losses_are_the_labels_that_change_when_one_branch_goes(tmp_path, graph, frames):
-    told = prune_makers.skip_losses(tmp_path, graph=str(graph), frames=str(frames), threads=1)
+    told = makers.skip_losses(tmp_path, graph=str(graph), frames=str(frames), threads=1)
     assert list(told["losses"]) == BRANCHES
     full = load_graph(graph)
     right = outputs(graph, frames).argmax(axis=2)
@@ -64,16 +64,16 @@ def test_losses_are_the_labels_that_change_when_one_branch_goes(tmp_path, graph,
 
 def test_skipping_takes_the_branches_of_least_loss(tmp_path, graph):
     losses = dict(zip(BRANCHES, [0.3, 0.1, 0.4, 0.2], strict=True))
-    told = prune_makers.skip(tmp_path, graph=str(graph), losses=losses, count=2)
+    told = makers.skip(tmp_path, graph=str(graph), losses=losses, count=2)
     assert told["branches"] == ["block1.ffn", "block2.ffn"]
-    left = find_residual_branches(load_graph(tmp_path / prune_makers.MODEL))
+    left = find_residual_branches(load_graph(tmp_path / makers.MODEL))
     assert [branch.name for branch in left] == ["block1.attention", "block2.attention"]
 
 
 def test_more_branches_than_there_are_is_refused(tmp_path, graph):
     losses = dict.fromkeys(BRANCHES, 0.1)
     with pytest.raises(BuildError, match="expected 8 residual branches or more, got 4"):
-        prune_makers.skip(tmp_path, graph=str(graph), losses=losses, count=8)
+        makers.skip(tmp_path, graph=str(graph), losses=losses, count=8)
 
 
 # ---------------------------------------------------------------- uniform
@@ -87,38 +87,38 @@ def full(graph):
 def test_a_uniform_choice_is_fitted_on_the_frames(tmp_path, graph, frames, full):
     calibration = tmp_path / "calibration"
     calibration.mkdir()
-    told = prune_makers.calibrate(calibration, graph=str(graph), frames=str(frames), threads=1)
+    told = makers.calibrate(calibration, graph=str(graph), frames=str(frames), threads=1)
     assert told["groups"] == ["block1.ffn.fc1", "block2.ffn.fc1"]
     budget = cost_of(full).macs // 2
-    chosen = prune_makers.uniform(
+    chosen = makers.uniform(
         tmp_path, graph=str(graph), calibration=str(calibration), most_macs=budget, threads=1
     )
     assert chosen["replaced"] == 2
-    made = tmp_path / prune_makers.MODEL
+    made = tmp_path / makers.MODEL
     assert cost_of(load_graph(made)).macs <= budget
     right = outputs(graph, frames)
     fitted = np.square(outputs(made, frames) - right).mean()
-    plain = prune_makers.derive(full, chosen["edits"], subject="plain", folder=calibration)
+    plain = makers.derive(full, chosen["edits"], subject="plain", folder=calibration)
     assert fitted < 0.5 * np.square(outputs_of(plain, frames, tmp_path) - right).mean()
 
 
 def test_a_large_budget_changes_nothing_but_the_cost(tmp_path, graph, frames, full):
-    chosen = prune_makers.uniform(
+    chosen = makers.uniform(
         tmp_path, graph=str(graph), calibration=str(tmp_path / "none"),
         most_macs=cost_of(full).macs, threads=1,
     )  # fmt: skip
     assert chosen == {"edits": [], "replaced": 0, "ratio": 1.0}
-    made = tmp_path / prune_makers.MODEL
+    made = tmp_path / makers.MODEL
     assert cost_of(load_graph(made)).macs < cost_of(load_graph(graph)).macs
     np.testing.assert_allclose(outputs(made, frames), outputs(graph, frames), atol=1e-4)
 
 
 def test_merging_says_whether_it_did_anything(tmp_path, graph):
-    assert prune_makers.merge(tmp_path, graph=str(graph)) == {"merged": True}
+    assert makers.merge(tmp_path, graph=str(graph)) == {"merged": True}
     again = tmp_path / "again"
     again.mkdir()
-    merged = str(tmp_path / prune_makers.MODEL)
-    assert prune_makers.merge(again, graph=merged) == {"merged": False}
+    merged = str(tmp_path / makers.MODEL)
+    assert makers.merge(again, graph=merged) == {"merged": False}
 
 
 # ---------------------------------------------------------------- the others
@@ -126,16 +126,14 @@ def test_merging_says_whether_it_did_anything(tmp_path, graph):
 
 def test_every_configuration_of_a_family_is_derived(tmp_path):
     family = make_attention_family(tmp_path / "family")
-    told = prune_makers.configurations(tmp_path, family=str(family))
+    told = makers.configurations(tmp_path, family=str(family))
     assert list(told["macs"]) == ["full", "small"]
     for name, macs in told["macs"].items():
-        assert cost_of(load_graph(tmp_path / name / prune_makers.MODEL)).macs == macs
+        assert cost_of(load_graph(tmp_path / name / makers.MODEL)).macs == macs
     assert told["macs"]["small"] < told["macs"]["full"]
 
 
 def test_a_missing_peer_is_one_line(tmp_path, graph, frames, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxsim", None)  # as where it is not installed
     with pytest.raises(MissingDependencyError, match=r"edgert\[export\]"):
-        prune_makers.onnxsim(
-            tmp_path, graph=str(graph), frames=str(frames), method="blocks", amount=2
-        )
+        makers.onnxsim(tmp_path, graph=str(graph), frames=str(frames), method="blocks", amount=2)

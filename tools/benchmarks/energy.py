@@ -14,11 +14,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from energy_coverage import LOADS, Look, coverage, measure_many
-from energy_ratio import line_of as ratio_line
-from energy_ratio import ratio_row
-from energy_zeus import compare_with_zeus, text_from_zeus
-
+from benchmarks.energy_coverage import LOADS, Look, coverage, measure_many
+from benchmarks.energy_ratio import line_of as ratio_line
+from benchmarks.energy_ratio import ratio_row
+from benchmarks.energy_zeus import compare_with_zeus, text_from_zeus
 from edgert.boards import board_file
 from edgert.emulator.spec import read_board_spec
 from edgert.errors import UsageError

@@ -5,7 +5,7 @@ The fast part is a glance; `make test-slow` and tools/benchmark.py energy look p
 
 import numpy as np
 import pytest
-from energy_coverage import (
+from benchmarks.energy_coverage import (
     LOADS,
     Look,
     coverage,
@@ -14,7 +14,7 @@ from energy_coverage import (
     measure_once,
     share_interval,
 )
-from energy_ratio import ratio_row
+from benchmarks.energy_ratio import ratio_row
 
 from edgert.emulator.spec import read_board_spec
 

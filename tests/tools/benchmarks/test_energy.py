@@ -6,7 +6,7 @@ import sys
 import benchmark
 import numpy as np
 import pytest
-from energy_zeus import LOADS, _rows, text_from_zeus
+from benchmarks.energy_zeus import LOADS, _rows, text_from_zeus
 
 from edgert.clock import VirtualClock
 from edgert.emulator import namespace

@@ -23,9 +23,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from soak_daemon import FamilyCopy, Json, SoakDaemon, cpu_s_of, json_lines
-
 from edgert.errors import ArtifactError
+from soaks.daemon import FamilyCopy, Json, SoakDaemon, cpu_s_of, json_lines
 
 _ROUNDS = "ABBA"
 _STREAM = "yard"
@@ -124,7 +123,7 @@ def _ask(daemon: SoakDaemon, arguments: argparse.Namespace, count: int, picture:
     """Ask so often, from another process."""
     words = [
         "nice", "-n", str(arguments.client_nice),
-        sys.executable, str(Path(__file__).with_name("soak_client.py")),
+        sys.executable, str(Path(__file__).parent.with_name("soak_client.py")),
         str(daemon.socket_path), "--requests", str(count), "--clients", str(arguments.clients),
         "--rate", str(arguments.rate), "--infer-every", str(arguments.infer_every),
         "--picture", str(picture),

@@ -4,7 +4,7 @@
 
 Owns the order of things: every checkpoint is held against the family and against the others, every
 graph against its checkpoint, and the folder changes as a whole or not at all. Where checkpoints
-come from is `export_segformer_origins`'s.
+come from is `segformer_origins`'s.
 """
 
 import argparse
@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
-from export_segformer_origins import BASE, Origin, fetched, given_folders, models_of
 
 from edgert.artifacts import (
     FamilyFolder,
@@ -37,6 +36,7 @@ from edgert.families.segformer_export import (
 )
 from edgert.families.segformer_sizes import size_in_name
 from edgert.records import BaseModel, Family
+from new_families.segformer_origins import BASE, Origin, fetched, given_folders, models_of
 
 
 def fill(options: argparse.Namespace) -> str:

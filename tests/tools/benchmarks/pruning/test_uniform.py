@@ -1,6 +1,6 @@
 import onnx_ir as ir
 import pytest
-from prune_uniform import UniformLadder, attention_branches, inner_groups
+from benchmarks.pruning.uniform import UniformLadder, attention_branches, inner_groups
 
 from edgert.errors import BuildError
 from edgert.surgery.cost import cost_of

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from own_process import Outcome
-from prune_bench import EXPORTED, MERGED, Bench, Row
 
+from benchmarks.pruning.bench import EXPORTED, MERGED, Bench, Row
 from edgert.errors import BuildError
 from edgert.optional import needs
 

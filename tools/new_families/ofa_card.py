@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from family_folder import IMAGENET_MEAN, IMAGENET_STD, Crop
 
 from edgert.artifacts import save_family, write_atomically
 from edgert.families.ofa_graph import INPUT_NAME, OUTPUT_NAME
 from edgert.families.ofa_space import Space
 from edgert.families.ofa_specialised import Specialised
 from edgert.records import Configuration, Cost, Family, InputSpec
+from new_families.folder import IMAGENET_MEAN, IMAGENET_STD, Crop
 
 
 @dataclass(frozen=True)

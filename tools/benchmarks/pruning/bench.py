@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from own_process import Outcome, run_step
-from prune_checks import ENGINE
-from prune_makers import MODEL
 
+from benchmarks.pruning.checks import ENGINE
+from benchmarks.pruning.makers import MODEL
 from edgert.artifacts import FamilyFolder
 from edgert.calibration.frames import read_calibration_frames
 from edgert.preprocess import Preprocessor
@@ -31,7 +31,7 @@ class Row:
         made_s: The process that made it, and those that it builds on.
         peak_bytes: The most memory that one of these had.
         note: What its figures do not say; with a failure there are no figures.
-        figures: What `prune_checks` found.
+        figures: What `checks` found.
     """
 
     name: str
@@ -100,7 +100,7 @@ class Bench:
         """Run a maker in a folder."""
         self.say(f"{maker.replace('_', ' ')}, {name}")
         return run_step(
-            f"prune_makers:{maker}",
+            f"benchmarks.pruning.makers:{maker}",
             self.folder(name),
             parameters,
             timeout_s=self.arguments.timeout,
@@ -136,7 +136,7 @@ class Bench:
         made_of = source.figures if source else {}
         self.say(f"check, {row.name}")
         outcome = run_step(
-            "prune_checks:check",
+            "benchmarks.pruning.checks:check",
             self.folder(row.name),
             {
                 "model": str(self.model(row.name)),
@@ -157,7 +157,7 @@ class Bench:
         names = [row.name for row in self.rows.values() if row.macs is not None]
         self.say(f"latencies of {len(names)} models")
         outcome = run_step(
-            "prune_checks:latencies",
+            "benchmarks.pruning.checks:latencies",
             self.work / "latencies",
             {
                 "engines": {name: str(self.folder(name) / ENGINE) for name in names},

@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from supernet_data import Patches, training_batch
-from supernet_model import Supernet
 from torch.nn import functional
 
 from edgert.artifacts.files import write_atomically
@@ -28,6 +26,8 @@ from edgert.families.ofa_resnet50 import note
 from edgert.families.ofa_space import Space, Subnet
 from edgert.processes import interrupts_wait
 from edgert.schema import record_from_json
+from supernet.data import Patches, training_batch
+from supernet.model import Supernet
 
 Progress = Callable[[int, int, float], None]  # steps done, steps in all, loss of the largest
 _DAMAGED = (OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError)  # of torch.load

@@ -7,7 +7,8 @@ rounds that take turns. A row that changed nothing, that the runtime refuses or 
 so. Merging is in the time of edgert's rows, and not of those that begin with the merged graph.
 
 To each of onnxsim's rows edgert answers with at most its MACs: with the uniform choice (see
-`prune_uniform`), and with that configuration of the family which family.yaml gives the best score.
+`pruning.uniform`), and with that configuration of the family which family.yaml gives the best
+score.
 """
 
 import argparse
@@ -16,10 +17,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from prune_bench import Bench
-from prune_comparison import PEER_ROWS, Comparison
-from prune_table import text_from
-
+from benchmarks.pruning.bench import Bench
+from benchmarks.pruning.comparison import PEER_ROWS, Comparison
+from benchmarks.pruning.table import text_from
 from edgert.artifacts import load_family
 from edgert.errors import UsageError
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from prune_uniform import RANKING, UniformLadder, inner_groups
 
+from benchmarks.pruning.uniform import RANKING, UniformLadder, inner_groups
 from edgert.artifacts import load_family
 from edgert.backends.base import Session
 from edgert.backends.onnxruntime import session_from_bytes

@@ -20,10 +20,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from soak_daemon import FamilyCopy, Json, SoakDaemon, json_lines
-from soak_sources import MjpegCamera
-
 from edgert.errors import ArtifactError, EdgertError
+from soaks.daemon import FamilyCopy, Json, SoakDaemon, json_lines
+from soaks.sources import MjpegCamera
 
 _WARM_S = 300.0  # what comes before is not part of the line
 _STUDENT_95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14)

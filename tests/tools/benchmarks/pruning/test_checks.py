@@ -1,7 +1,7 @@
 import numpy as np
 import onnx
-import prune_checks
 import pytest
+from benchmarks.pruning import checks
 from onnx import numpy_helper
 
 from edgert.preprocess import Preprocessor
@@ -31,7 +31,7 @@ def check(tmp_path, validation, model, **changed):
         "classes": 3, "ignore_label": 255, "output_shape": list(OUTPUT_SHAPE), "unchanged": None,
         "threads": 1, **changed,
     }  # fmt: skip
-    return prune_checks.check(tmp_path, model=str(path), validation=str(validation), **parameters)
+    return checks.check(tmp_path, model=str(path), validation=str(validation), **parameters)
 
 
 def weight(model, name):
@@ -94,7 +94,7 @@ def test_shapes_that_are_left_over_from_before_do_not_change_the_count(tmp_path)
     costs = []
     for proto in (right, stale):
         onnx.save(proto, str(tmp_path / "stated.onnx"))
-        costs.append(prune_checks.count(tmp_path / "stated.onnx", tmp_path))
+        costs.append(checks.count(tmp_path / "stated.onnx", tmp_path))
     assert costs[0] == costs[1]
     assert costs[0].unknown_operators == []
     assert stale.graph.value_info  # there was something to leave aside
@@ -106,8 +106,8 @@ def test_latencies_are_ratios_within_each_round(tmp_path, validation):
         folder = tmp_path / name
         folder.mkdir()
         check(folder, validation, attention_model())
-        engines[name] = str(folder / prune_checks.ENGINE)
-    found = prune_checks.latencies(
+        engines[name] = str(folder / checks.ENGINE)
+    found = checks.latencies(
         tmp_path, engines=engines, baseline="full", frames=str(validation / "inputs.npy"),
         rounds=3, threads=1,
     )  # fmt: skip
@@ -119,7 +119,7 @@ def test_latencies_are_ratios_within_each_round(tmp_path, validation):
 
 
 def test_ratios_pair_what_ran_in_the_same_round():
-    figures = prune_checks._figures([1.0, 4.0, 3.0], [2.0, 4.0, 12.0])
+    figures = checks._figures([1.0, 4.0, 3.0], [2.0, 4.0, 12.0])
     assert figures["latency_s"] == 3.0
     assert figures["latency_ratio"] == 0.5  # of 0.5, 1, 0.25; of the medians it would be 0.75
     assert figures["latency_ratio_range"] == [0.25, 1.0]

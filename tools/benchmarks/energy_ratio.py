@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
-from energy_coverage import FRAME_S, GAIN, Look, Reader, share_interval
 
+from benchmarks.energy_coverage import FRAME_S, GAIN, Look, Reader, share_interval
 from edgert.emulator.spec import BoardSpec
 from edgert.emulator.trace import PowerTrace, Runs
 from edgert.profiling.energy.compare import compare_energy, order

@@ -1,0 +1,1 @@
+"""What the tools that write a family's folder have in common."""

@@ -1,0 +1,1 @@
+"""What tools/soak.py runs against the real daemon, a module for each soak."""

@@ -1,0 +1,1 @@
+"""The network that tools/train_supernet.py trains: data, forward pass, recipe."""
